@@ -1,0 +1,169 @@
+/*
+ * igdefense native kernels: plain C API over raw pointers, sizes and strides.
+ *
+ * Conventions that hold for every function below
+ * - Symbols: N images, U units (channels) of the masked layer, S = H*W positions per unit, K classes.
+ * - `dtype` is an igd_dtype; every `void*` array has that element type, other arrays the type written.
+ * - An activation tensor a[N,U,S] is a pointer and three strides counted in elements: element (n,u,s) lies
+ *   at a[n*stride_n + u*stride_u + s*stride_s]. NCHW is (U*S, S, 1), channels-last (U*S, 1, U), pooled
+ *   (U, 1, 1) with S=1. Those run on contiguous fast paths; any other strides >= 1 go through a generic path.
+ *   A stride along an axis of size 1 is not used, but must be >= 1 all the same.
+ * - All other arrays are dense and row-major, with the shape that is written.
+ * - Memory belongs to the caller, nothing is kept after the call. Outputs must not overlap anything else.
+ * - Errors: a status other than IGD_OK; igd_last_error() then says what was expected, what came and what to
+ *   do. After an error no output has been touched.
+ * - Threads: every function may be called from several threads at once on different outputs. Kernels use up
+ *   to igd_threads_get() OpenMP threads, and one when the work is too small to pay for a fork.
+ * - Values do not depend on the number of threads, nor an image's on the other images of its batch.
+ * - NaN and infinity follow IEEE arithmetic: a NaN that enters a sum leaves it as a NaN.
+ */
+#ifndef IGD_KERNELS_H_
+#define IGD_KERNELS_H_
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define IGD_API
+#else
+#define IGD_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this API; grows with every incompatible change. */
+#define IGD_API_VERSION 1
+
+typedef enum igd_status {
+  IGD_OK = 0,
+  IGD_INVALID_ARGUMENT = 1, /* the caller's arguments: null, unaligned, out of range, overflowing sizes */
+  IGD_UNSUPPORTED = 2,      /* a valid request that this build or machine cannot serve */
+  IGD_OUT_OF_MEMORY = 3     /* scratch memory could not be had */
+} igd_status;
+
+typedef enum igd_dtype { IGD_FLOAT32 = 0, IGD_FLOAT64 = 1 } igd_dtype;
+
+/* Instruction sets that the kernels are compiled for; a higher number includes the lower ones. */
+typedef enum igd_isa {
+  IGD_ISA_PORTABLE = 0, /* x86-64-v2 baseline (plain C++ elsewhere) */
+  IGD_ISA_AVX2 = 1,     /* x86-64-v3: AVX2 and FMA */
+  IGD_ISA_AVX512 = 2    /* x86-64-v4: AVX-512 F, BW, CD, DQ, VL */
+} igd_isa;
+
+/* Message of the last call of this thread that did not return IGD_OK ("" if none failed yet).
+ * Owned by the library; valid until the next failing call of the same thread. */
+IGD_API const char* igd_last_error(void);
+
+/* IGD_API_VERSION of the library that is loaded (compare with that of the header). */
+IGD_API int igd_api_version(void);
+
+/* One line about the build: version, compiler, OpenMP, instruction sets, sanitizer. Static storage. */
+IGD_API const char* igd_build_info(void);
+
+/* Best igd_isa of this machine among those compiled in. */
+IGD_API int igd_isa_detected(void);
+
+/* The igd_isa whose kernels run now: the detected one, or what igd_isa_force or the environment variable
+ * IGD_ISA=portable|avx2|avx512 (read once, can only lower it) asked for. */
+IGD_API int igd_isa_active(void);
+
+/* Makes `isa` the active one, for all threads, from the next kernel call on.
+ * Returns an igd_status: IGD_INVALID_ARGUMENT for an unknown number, IGD_UNSUPPORTED above the detected. */
+IGD_API int igd_isa_force(int isa);
+
+/* "portable", "avx2", "avx512", or "unknown". Static storage. */
+IGD_API const char* igd_isa_name(int isa);
+
+/* Largest number of threads that the kernels use. At start: OpenMP's choice (OMP_NUM_THREADS, processors). */
+IGD_API int igd_threads_get(void);
+
+/* Sets that number, 1 <= n <= 1024, for these kernels only (OpenMP's own settings stay untouched). */
+IGD_API igd_status igd_threads_set(int n);
+
+/*
+ * Leave-one-out at the penultimate layer, step 1. Zeroing unit u changes logit c by -W[c,u]*p[u], so that one
+ * pass over the activations, pooled (mean over S) and added per class, is all that the ranking needs.
+ *   class_sums[labels[n], u] += |p[n,u]|  (p[n,u] if signed_difference),  p[n,u] = mean_s a[n,u,s]
+ *   class_counts[labels[n]] += 1
+ * a            [N,U,S] float32|float64, strided
+ * labels       [N], 0 <= label < K (checked first; a bad one refuses the whole batch)
+ * class_sums   [K,U] float64, in/out; zero it before the first batch
+ * class_counts [K], in/out; zero it before the first batch
+ * Sums are kept in float64 and their order is fixed: bitwise equal for any number of threads. Batches can be
+ * streamed through in any number of calls.
+ * Cost: reads a once, N*U*S additions.
+ */
+IGD_API igd_status igd_loo_penultimate_accumulate(int dtype, const void* a, int64_t stride_n,
+                                                  int64_t stride_u, int64_t stride_s, int64_t n, int64_t u,
+                                                  int64_t s, const int64_t* labels, int64_t k,
+                                                  int signed_difference, double* class_sums,
+                                                  int64_t* class_counts);
+
+/*
+ * Leave-one-out at the penultimate layer, step 2: importance from the sums of step 1.
+ *   importance[u,c] = |W[c,u]| * class_sums[c,u] * r[c];  signed: -W[c,u] * class_sums[c,u] * r[c]
+ *   (signed: f_c without the unit minus f_c with it)
+ *   normalization 0, class mean: r[c] = 1/class_counts[c], and importance[:,c] = 0 for a class without images
+ *   normalization 1, reference:  r[c] = K / sum of all class_counts (importance 0 if that sum is 0)
+ * weight       [K,U] float32|float64, the classifier's weight
+ * class_sums   [K,U], class_counts [K] (>= 0)
+ * importance   [U,K] float64, higher = more important
+ */
+IGD_API igd_status igd_loo_penultimate_finish(int dtype, const void* weight, int64_t k, int64_t u,
+                                              const double* class_sums, const int64_t* class_counts,
+                                              int signed_difference, int normalization, double* importance);
+
+/*
+ * Masked head, forward (Kulkarni and Weng, ECCV 2024): from the activations of the masked penultimate layer
+ * to the logits of the defended model (. is the elementwise product).
+ *   p = mean_s a;  z = first_logits_in, or p*W^T + b;  y = softmax(z/temperature);  m = y*M;
+ *   logits = (m.p)*W^T + b
+ * a                [N,U,S] strided
+ * weight           [K,U]
+ * bias             [K] or NULL (zero)
+ * masks            [K,U], 0 or 1 (any other value counts as 1)
+ * temperature      finite, > 0
+ * first_logits_in  [N,K] or NULL (then z comes from the same activations)
+ * pooled_out       [N,U], the pooled activations p (the backward needs them)
+ * first_logits_out [N,K] or NULL: z
+ * soft_weights_out [N,K] or NULL: y (the backward needs them)
+ * soft_mask_out    [N,U] or NULL: m (the backward can use it)
+ * logits_out       [N,K]
+ * A NaN or +infinity in z of an image makes its soft weights, mask and logits NaN.
+ * Arithmetic in dtype, several partial sums. Cost: reads a once, about N*K*U*4 FLOP.
+ */
+IGD_API igd_status igd_masked_head_forward(int dtype, const void* a, int64_t stride_n, int64_t stride_u,
+                                           int64_t stride_s, int64_t n, int64_t u, int64_t s,
+                                           const void* weight, const void* bias, int64_t k,
+                                           const uint8_t* masks, double temperature,
+                                           const void* first_logits_in, void* pooled_out,
+                                           void* first_logits_out, void* soft_weights_out,
+                                           void* soft_mask_out, void* logits_out);
+
+/*
+ * Masked head, backward: gradient with respect to the activations (and to z, if z came from elsewhere).
+ *   dq = g*W;  dp = m.dq;  dm = p.dq;  dy = dm*M^T;  dz = y.(dy - sum_k y.dy)/temperature;
+ *   own_first_logits: dp += dz*W;  grad_a[n,u,s] = dp[n,u]/S
+ * grad_logits       [N,K], g: gradient with respect to the logits
+ * pooled            [N,U], p, and soft_weights [N,K], y: as the forward wrote them
+ * soft_mask         [N,U], m as the forward wrote it, or NULL (recomputed from y and M)
+ * weight [K,U], masks [K,U], temperature: as given to the forward
+ * own_first_logits  nonzero if the forward had first_logits_in == NULL, zero if z was given
+ * grad_a            [N,U,S] strided, every element is written; strides must give every element its own place
+ *                   (axes sorted by stride: each stride >= stride*size of the one before it)
+ * grad_first_logits [N,K], dz; required if own_first_logits is zero, else may be NULL
+ * Cost: writes grad_a once, about N*K*U*4 FLOP (6 with own_first_logits).
+ */
+IGD_API igd_status igd_masked_head_backward(int dtype, const void* grad_logits, const void* pooled,
+                                            const void* soft_weights, const void* soft_mask,
+                                            const void* weight, const uint8_t* masks, double temperature,
+                                            int64_t n, int64_t u, int64_t s, int64_t k, int own_first_logits,
+                                            void* grad_a, int64_t stride_n, int64_t stride_u,
+                                            int64_t stride_s, void* grad_first_logits);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* IGD_KERNELS_H_ */
