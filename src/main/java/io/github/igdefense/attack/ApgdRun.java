@@ -1,11 +1,11 @@
 package io.github.igdefense.attack;
 
 import io.github.igdefense.attack.GradientEstimator.Evaluation;
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -79,10 +79,8 @@ final class ApgdRun implements SingleRun {
     return input.context().rng().normal(workType(input.x()), Tensors.shape(input.x()));
   }
 
-  private static io.github.igdefense.tensor.Dtype workType(Tensor x) {
-    return x.scalar_type().intern() == torch.ScalarType.Double
-        ? io.github.igdefense.tensor.Dtype.FLOAT64
-        : io.github.igdefense.tensor.Dtype.FLOAT32;
+  private static Dtype workType(Tensor x) {
+    return x.scalar_type().intern() == torch.ScalarType.Double ? Dtype.FLOAT64 : Dtype.FLOAT32;
   }
 
   /** The random start: drawn even when another start is given, to keep to the reference's stream. */
@@ -113,12 +111,12 @@ final class ApgdRun implements SingleRun {
     int n = input.size();
     Trace trace = input.context().trace();
 
-    Tensor point;
-    try (PointerScope scope = new PointerScope()) {
-      Tensor start = randomStart(input, radius);
-      point = Tensors.keep(Geometry.clampRange_(given == null ? start : given.clone()));
-    }
-    io.github.igdefense.model.Gradients.adopt(point);
+    Tensor point =
+        Tensors.scoped(
+            () -> {
+              Tensor start = randomStart(input, radius);
+              return Geometry.clampRange_(given == null ? start : given.clone());
+            });
     trace.start(input.rows(), radius, point);
 
     Tensor previous = point.clone();
@@ -201,7 +199,7 @@ final class ApgdRun implements SingleRun {
           .listener()
           .step(
               new AttackListener.Progress(
-                  "apgd", input.round(), input.rounds(), stepsBefore + step + 1, steps, stillRobust, n));
+                  input.attack(), input.round(), input.rounds(), stepsBefore + step + 1, steps, stillRobust, n));
 
       if (++sinceCheckpoint == window) {
         sinceCheckpoint = 0;

@@ -12,6 +12,7 @@ interface SingleRun {
   /**
    * The task of a run.
    *
+   * @param attack the attack's name, for the listener
    * @param x clean images [n,C,H,W] in the type the attack computes in; not to be changed
    * @param loss the loss to maximise
    * @param gradients loss and gradient of the model under attack for these images
@@ -21,6 +22,7 @@ interface SingleRun {
    * @param context seed stream, listener
    */
   record Input(
+      String attack,
       Tensor x,
       LogitLoss loss,
       GradientEstimator gradients,
