@@ -130,6 +130,7 @@ final class Geometry {
                   .clamp(
                       new ScalarOptional(Tensors.scalar(0)),
                       new ScalarOptional(Tensors.scalar(2 * d - 1)))
+                  .to(torch.ScalarType.Long)
                   .unsqueeze(1);
           Tensor rise =
               slope
