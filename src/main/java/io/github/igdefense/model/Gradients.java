@@ -30,7 +30,7 @@ public final class Gradients {
       results[1] = Tensors.keep(losses.detach());
       results[2] = Tensors.keep(gradient);
     }
-    return new LossGradient(adopt(results[0]), adopt(results[1]), adopt(results[2]));
+    return new LossGradient(Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
   }
 
   /**
@@ -55,15 +55,5 @@ public final class Gradients {
                       false);
           return gradients.get(0);
         });
-  }
-
-  /** Moves a kept tensor into the caller's scope. */
-  public static Tensor adopt(Tensor kept) {
-    PointerScope outer = PointerScope.getInnerScope();
-    if (outer != null) {
-      outer.attach(kept);
-      kept.releaseReference();
-    }
-    return kept;
   }
 }
