@@ -241,17 +241,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         outputs = Tensors.vector(passes.clean(), passes.firstLogits());
         outputGradients = Tensors.vector(gradient.activation(), gradient.firstLogits());
       }
-      TensorVector result =
-          torch.grad(
-              outputs,
-              Tensors.vector(leaf),
-              outputGradients,
-              new org.bytedeco.pytorch.BoolOptional(),
-              false,
-              false);
       out[0] = Tensors.keep(logits.detach());
       out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(result.get(0));
+      out[2] = Tensors.keep(Gradients.grad(outputs, leaf, outputGradients));
     }
     return new LossGradient(
         Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));

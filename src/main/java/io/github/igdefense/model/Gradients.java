@@ -5,6 +5,7 @@ import io.github.igdefense.tensor.Tensors;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -42,18 +43,28 @@ public final class Gradients {
     return Tensors.scoped(
         () -> {
           TensorVector outputs = Tensors.vector(output);
-          TensorVector inputs = Tensors.vector(input);
-          TensorVector gradients =
-              outputGradient == null
-                  ? torch.grad(outputs, inputs)
-                  : torch.grad(
-                      outputs,
-                      inputs,
-                      Tensors.vector(outputGradient),
-                      new org.bytedeco.pytorch.BoolOptional(),
-                      false,
-                      false);
-          return gradients.get(0);
+          return outputGradient == null
+              ? first(torch.grad(outputs, Tensors.vector(input)))
+              : grad(outputs, input, Tensors.vector(outputGradient));
         });
+  }
+
+  /** The sum over outputs of their vector–Jacobian products with respect to {@code input}. */
+  public static Tensor grad(TensorVector outputs, Tensor input, TensorVector outputGradients) {
+    return Tensors.scoped(
+        () ->
+            first(
+                torch.grad(
+                    outputs,
+                    Tensors.vector(input),
+                    outputGradients,
+                    new BoolOptional(),
+                    false,
+                    false)));
+  }
+
+  /** An element of a vector is a reference into it; detaching gives a handle that outlives the vector. */
+  private static Tensor first(TensorVector gradients) {
+    return gradients.get(0).detach();
   }
 }

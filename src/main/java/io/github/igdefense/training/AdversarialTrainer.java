@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.igdefense.data.AtomicFiles;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.model.Checkpoint;
 import io.github.igdefense.model.CheckpointReader;
 import io.github.igdefense.model.CifarResNet;
 import io.github.igdefense.model.CifarResNet.Parameter;
@@ -47,6 +48,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 public final class AdversarialTrainer implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final String RECORD = "igdefense.training";
   private static final int EVALUATION_BATCH = 100;
   private static final int EVALUATION_STEPS = 10;
 
@@ -105,7 +107,7 @@ public final class AdversarialTrainer implements AutoCloseable {
     } else {
       state = Networks.randomState(topology, settings.seed());
     }
-    this.network = new TrainingNetwork(topology, state);
+    this.network = new TrainingNetwork(topology, state, Dtype.parse(settings.dtype()));
     for (Parameter parameter : network.trained()) {
       HostTensor momentum = state.find("momentum." + parameter.name()).orElse(null);
       float[] values =
@@ -135,24 +137,25 @@ public final class AdversarialTrainer implements AutoCloseable {
   }
 
   private StateDict resume(Path saved) {
-    Path record = folder.resolve("training.json");
+    Checkpoint checkpoint = CheckpointReader.read(saved);
     try {
-      JsonNode root = JSON.readTree(record.toFile());
+      JsonNode root = JSON.readTree(String.valueOf(checkpoint.metadata().get(RECORD)));
+      JsonNode expected = JSON.readTree(identity().toString());
       for (String key : List.of("settings", "train_data_sha256", "train_images")) {
-        // Through text, so that 1.0 and 1 or int and long compare as written.
-        if (!String.valueOf(root.get(key)).equals(String.valueOf(JSON.readTree(identity().toString()).get(key)))) {
+        if (!expected.get(key).equals(root.get(key))) {
           throw new InputException(
               "expected a run with the same " + key + " in " + folder + ", got " + root.get(key)
-                  + " instead of " + identity().get(key) + "; use another --out or delete the folder");
+                  + " instead of " + expected.get(key) + "; use another --out or delete the folder");
         }
       }
       for (JsonNode epoch : root.get("epochs")) {
         history.add(JSON.treeToValue(epoch, Epoch.class));
       }
-    } catch (IOException e) {
-      throw new InputException("expected the record of a training run in " + record + ": " + e.getMessage(), e);
+    } catch (JsonProcessingException e) {
+      throw new InputException(
+          "expected the record of a training run in " + saved + ": " + e.getOriginalMessage(), e);
     }
-    return CheckpointReader.read(saved).state();
+    return checkpoint.state();
   }
 
   /** Epochs done so far. */
@@ -382,7 +385,7 @@ public final class AdversarialTrainer implements AutoCloseable {
   private double[] evaluate() {
     int clean = 0;
     int robust = 0;
-    try (TrainingNetwork frozen = new TrainingNetwork(topology, model());
+    try (TrainingNetwork frozen = new TrainingNetwork(topology, model(), Dtype.FLOAT32);
         Rng rng = new Rng(settings.seed())) {
       for (int first = 0; first < test.size(); first += EVALUATION_BATCH) {
         int n = Math.min(EVALUATION_BATCH, test.size() - first);
@@ -466,19 +469,20 @@ public final class AdversarialTrainer implements AutoCloseable {
     record.put("test_data_sha256", test.sha256());
     record.put("threads", NativeRuntime.threads());
     record.set("epochs", JSON.valueToTree(history));
-    Map<String, String> metadata =
-        Map.of("architecture", "rn18", "epochs_done", String.valueOf(history.size()));
-    SafeTensors.write(folder.resolve("model.safetensors"), model, metadata);
-    // State and record are two files: the record goes first, and a state of an older epoch is refused by
-    // its count.
-    SafeTensors.write(folder.resolve("state.safetensors"), new StateDict(all), metadata);
+    String text;
     try {
-      AtomicFiles.writeText(
-          folder.resolve("training.json"),
-          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(record) + "\n");
+      text = JSON.writerWithDefaultPrettyPrinter().writeValueAsString(record);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
     }
+    // One file holds what a resumed run needs, so that no moment of death can split it.
+    SafeTensors.write(
+        folder.resolve("state.safetensors"), new StateDict(all), Map.of(RECORD, record.toString()));
+    SafeTensors.write(
+        folder.resolve("model.safetensors"),
+        model,
+        Map.of("architecture", "rn18", "epochs", String.valueOf(history.size())));
+    AtomicFiles.writeText(folder.resolve("training.json"), text + "\n");
   }
 
   private static HostTensor hostCopy(String name, Tensor tensor) {

@@ -6,6 +6,7 @@ import io.github.igdefense.model.CifarResNet.ConvBn;
 import io.github.igdefense.model.CifarResNet.Parameter;
 import io.github.igdefense.model.HostTensor;
 import io.github.igdefense.model.StateDict;
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -17,7 +18,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * A {@link CifarResNet} with parameters that learn: float32, unfolded batch normalisation.
+ * A {@link CifarResNet} with parameters that learn, and unfolded batch normalisation.
  *
  * <p>Owns its tensors until {@link #close}. For one thread.
  */
@@ -37,10 +38,15 @@ final class TrainingNetwork implements AutoCloseable {
   private final CifarResNet topology;
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final List<Parameter> trained = new ArrayList<>();
+  private final torch.ScalarType compute;
   private boolean closed;
 
-  TrainingNetwork(CifarResNet topology, StateDict state) {
+  /**
+   * @param compute type of the convolutions' arithmetic; parameters and statistics stay float32
+   */
+  TrainingNetwork(CifarResNet topology, StateDict state, Dtype compute) {
     this.topology = topology;
+    this.compute = compute.scalarType();
     for (Parameter parameter : topology.parameters()) {
       HostTensor host = state.get(parameter.name());
       Tensor tensor =
@@ -58,7 +64,7 @@ final class TrainingNetwork implements AutoCloseable {
 
   /** Logits [N,K]; differentiable where grad mode is on. */
   Tensor forward(Tensor x, Mode mode) {
-    Tensor current = convBn(x.contiguous(torch.MemoryFormat.ChannelsLast), topology.stem(), mode).relu_();
+    Tensor current = convBn(x.to(compute).contiguous(torch.MemoryFormat.ChannelsLast), topology.stem(), mode).relu_();
     for (List<Block> blocks : topology.layers()) {
       for (Block block : blocks) {
         Tensor out = convBn(convBn(current, block.first(), mode).relu_(), block.second(), mode);
@@ -68,7 +74,7 @@ final class TrainingNetwork implements AutoCloseable {
       }
     }
     return torch.linear(
-        current.mean(2, 3), tensors.get("linear.weight"), new TensorOptional(tensors.get("linear.bias")));
+        current.to(torch.ScalarType.Float).mean(2, 3), tensors.get("linear.weight"), new TensorOptional(tensors.get("linear.bias")));
   }
 
   private Tensor convBn(Tensor x, ConvBn unit, Mode mode) {
@@ -76,7 +82,9 @@ final class TrainingNetwork implements AutoCloseable {
     long[] padding = {unit.padding(), unit.padding()};
     Tensor y =
         torch.conv2d(
-            x, tensors.get(unit.conv() + ".weight"), new TensorOptional(), stride, padding, new long[] {1, 1}, 1);
+            x,
+            tensors.get(unit.conv() + ".weight").to(compute),
+            new TensorOptional(), stride, padding, new long[] {1, 1}, 1);
     boolean running = mode != Mode.ATTACK;
     return torch.batch_norm(
         y,

@@ -2,6 +2,7 @@ package io.github.igdefense.training;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.Dtype;
 
 /**
  * Settings of one adversarial training run (L∞).
@@ -22,6 +23,8 @@ import io.github.igdefense.data.InputException;
  * @param average decay per step of the weights' running average that is kept as the model; 0 for none
  * @param crop pixels of zero padding for random crops; 0 for none
  * @param flip random horizontal flips
+ * @param dtype type of the convolutions' arithmetic: {@code float32}, or {@code bfloat16} where the processor is
+ *     fast at it; weights, statistics and momenta are float32 either way
  * @param seed of initial weights, order, crops and attacks
  */
 public record TrainingSettings(
@@ -40,6 +43,7 @@ public record TrainingSettings(
     @JsonProperty("average") double average,
     @JsonProperty("crop") int crop,
     @JsonProperty("flip") boolean flip,
+    @JsonProperty("dtype") String dtype,
     @JsonProperty("seed") long seed) {
 
   /** Checks ranges. */
@@ -55,6 +59,9 @@ public record TrainingSettings(
     positive("epsilon", epsilon);
     positive("steps", steps);
     positive("step size", stepSize);
+    if (Dtype.parse(dtype) == Dtype.FLOAT64) {
+      throw new InputException("expected training dtype float32 or bfloat16, got float64");
+    }
     if (batchSize < 2) {
       throw new InputException("expected a batch size of at least 2 (batch statistics), got " + batchSize);
     }
