@@ -32,8 +32,8 @@ class CheckpointHostileTest {
   private static final String START = "\u0080\u0002";
   /** {@code 'w': _rebuild_tensor_v2(storage 0 of 4 floats, OFFSET, SHAPE, STRIDES, False, OrderedDict())}. */
   private static final String TENSOR =
-      "}U\u0001wctorch._utils\n_rebuild_tensor_v2\n("
-          + "(U\u0007storagectorch\nFloatStorage\nU\u00010U\u0003cpuI4\ntQ%s\u0089ccollections\nOrderedDict\n)RtRs.";
+      "}U\u0001wctorch._utils\n_rebuild_tensor_v2\n((U\u0007storagectorch\nFloatStorage\n"
+          + "U\u00010U\u0003cpuI4\ntQ%s\u0089ccollections\nOrderedDict\n)RtRs.";
 
   @TempDir Path directory;
 
