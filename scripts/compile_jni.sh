@@ -12,7 +12,7 @@ mkdir -p "$output" "$generated/sorted"
 
 sort_functions() { # FILE: to stdout, its JNIEXPORT functions in the order of their names
   awk '
-    /^JNIEXPORT / { inside = 1; count++; key[count] = $0; sub(/.*JNICALL /, "", key[count]) }
+    /^JNIEXPORT .* Java_.*{$/ { inside = 1; count++; key[count] = $0; sub(/.*JNICALL /, "", key[count]) }
     inside { body[count] = body[count] $0 "\n"; if ($0 == "}") inside = 0; next }
     count == 0 { print; next }
     { tail = tail $0 "\n" }

@@ -5,15 +5,9 @@
 
 #include <stdlib.h>
 
-<<<<<<< HEAD
 // setenv(3): sets `name` to `value`; with overwrite 0 an existing value stays. Returns 0, or -1 for a bad name.
 // Not safe against other threads that read the environment at the same moment: call it before they start.
 static inline int igd_setenv(const char* name, const char* value, int overwrite) noexcept {
-=======
-// setenv(3): sets `name` to `value`; with overwrite 0 an existing value stays. Returns 0, or -1
-// for a bad name. Not safe against other threads that read the environment at the same moment: call it before they start.
-static inline int igd_setenv(const char* name, const char* value, int overwrite) {
->>>>>>> data
   return setenv(name, value, overwrite);
 }
 
