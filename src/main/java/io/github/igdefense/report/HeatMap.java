@@ -6,15 +6,18 @@ import java.util.List;
 
 /** A ranking as a picture: a strip per class, a column per unit, ticks under the units the mask keeps. */
 final class HeatMap {
-  /** PNG rows per class: importance, ticks, gap; shown at twice that height in CSS pixels. */
-  private static final int HEAT = 7;
+  /** Pixels per class: importance, ticks, gap. */
+  private static final int HEAT = 14;
 
-  private static final int TICKS = 2;
-  private static final int GAP = 2;
+  private static final int TICKS = 4;
+  private static final int GAP = 4;
   private static final int ROW = HEAT + TICKS + GAP;
 
   /** From this many classes on a class is one PNG row without ticks or gap. */
   private static final int DENSE = 40;
+
+  /** A PNG at least this wide is only ever made smaller on the page and stays sharp. */
+  private static final int SHARP_WIDTH = 960;
 
   private static final int LABELS = 25;
 
@@ -70,6 +73,10 @@ final class HeatMap {
     return range > 0 ? (ranking.importance()[unit][c] - lowest[c]) / range : 0;
   }
 
+  private int unitWidth() {
+    return Math.max(1, (SHARP_WIDTH + ranking.units() - 1) / ranking.units());
+  }
+
   private boolean dense() {
     return highest.length >= DENSE;
   }
@@ -78,7 +85,7 @@ final class HeatMap {
   Html figure() {
     int classes = highest.length;
     int pngHeight = dense() ? classes : classes * ROW;
-    int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight * 2;
+    int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight;
     Html html = new Html().open("figure", "class", "heat");
     html.open("div", "class", "heat-grid");
     html.open("div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
@@ -89,7 +96,7 @@ final class HeatMap {
     html.close();
     html.open("picture");
     html.open("source", "media", "(prefers-color-scheme: dark)", "srcset", png(pngHeight, Palette.DARK));
-    html.open("img", "alt", alternative(), "width", "" + ranking.units(), "height", "" + pngHeight, "style",
+    html.open("img", "alt", alternative(), "width", "" + ranking.units() * unitWidth(), "height", "" + pngHeight, "style",
         "height:" + shown + "px", "src", png(pngHeight, Palette.LIGHT));
     html.close();
     html.open("div", "class", "heat-axis", "aria-hidden", "true");
@@ -102,12 +109,12 @@ final class HeatMap {
 
   private String png(int height, Palette palette) {
     return Png.uri(
-        ranking.units(),
+        ranking.units() * unitWidth(),
         height,
         (x, y) -> {
           int c = dense() ? y : y / ROW;
           int part = dense() ? 0 : y % ROW;
-          int unit = order[x];
+          int unit = order[x / unitWidth()];
           if (part < HEAT) {
             return palette.heat(relative(unit, c));
           }

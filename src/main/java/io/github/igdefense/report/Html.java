@@ -9,7 +9,7 @@ import java.util.regex.Pattern;
 
 /** Builds HTML in which every text and attribute is escaped, and fills templates. Not thread-safe. */
 final class Html {
-  private static final Set<String> VOID = Set.of("img", "source");
+  private static final Set<String> VOID = Set.of("img", "source", "col");
   private static final Pattern SLOT = Pattern.compile("\\{\\{([a-z_]+)}}");
 
   private final StringBuilder out = new StringBuilder();

@@ -192,11 +192,15 @@ public final class HtmlReport {
   // ---- results
 
   private Html results() {
-    Html html = new Html().open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label",
-        "Accuracies of all classifiers");
-    html.open("table", "class", "results");
-    html.open("caption").text("Accuracy in per cent; small figures are the difference to ");
+    Html html = new Html().open("p", "class", "caption", "id", "results-caption").text("Accuracy in per cent; small figures are the difference to ");
     html.text(report.baseResult().title()).text(" in points. The last line of the accuracies is the one to quote.");
+    html.closeLine();
+    html.open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", "Results, table");
+    html.open("table", "class", "results", "aria-describedby", "results-caption").open("colgroup").open("col", "class", "first");
+    String width = String.format(Locale.ROOT, "width:%.2f%%", 72.0 / report.classifiers().size());
+    for (int i = 0; i < report.classifiers().size(); i++) {
+      html.open("col", "style", width);
+    }
     html.close().open("thead").open("tr").open("td").close();
     for (ClassifierResult c : report.classifiers()) {
       html.open("th", "scope", "col", "class", c.name().equals(report.evaluated()) ? "evaluated" : null);
@@ -259,17 +263,25 @@ public final class HtmlReport {
     for (ClassifierResult c : report.classifiers()) {
       Double mine = value.apply(c);
       Double reference = value.apply(base);
-      html.open("td").text(Numbers.percent(mine));
       boolean compare = c != base && mine != null && reference != null;
-      html.element("small", compare ? Numbers.points(mine - reference) : "").close();
+      cell(html, Numbers.percent(mine), compare ? Numbers.points(mine - reference) : "");
     }
     html.closeLine();
   }
 
   private void row(Html html, String label, String style, Function<ClassifierResult, String> value) {
     html.open("tr", "class", style).element("th", label, "scope", "row");
-    report.classifiers().forEach(c -> html.element("td", value.apply(c)));
+    report.classifiers().forEach(c -> cell(html, value.apply(c), ""));
     html.closeLine();
+  }
+
+  /** A value with room for a difference beside it, so that values line up. */
+  private void cell(Html html, String value, String difference) {
+    html.open("td").text(value);
+    if (report.classifiers().size() > 1) {
+      html.element("small", difference);
+    }
+    html.close();
   }
 
   private Html notes() {
@@ -294,8 +306,12 @@ public final class HtmlReport {
     html.text(" images, not another training run, another model or other data.").close();
     if (report.classifiers().size() > 1) {
       html.open("li").text("Accuracy under direct attacks alone is no measure of a test-time defense: a defense ");
-      html.text("that is hard to optimise through looks strong there. That is why images made on ");
-      html.text(report.baseResult().title() + " are shown to it as well.").close();
+      html.text("that is hard to optimise through looks strong there. ");
+      html.text(
+          report.attackNames(true).isEmpty()
+              ? "This run shows it no images made on another model."
+              : "That is why images made on " + report.baseResult().title() + " are shown to it as well.");
+      html.close();
     }
     return html;
   }
@@ -338,10 +354,11 @@ public final class HtmlReport {
     if (many) {
       html.open("details").element("summary", "All " + report.classNames().size() + " classes");
     }
-    html.open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", "Accuracies per class");
-    html.open("table", "class", "classes").open("caption").text("Accuracy per class in per cent. ");
-    html.open("span", "class", "swatch swatch-worst").close().text(" worst case ");
-    html.open("span", "class", "swatch swatch-clean").close().text(" clean").close();
+    html.open("p", "class", "caption", "id", "classes-caption").text("Accuracy per class in per cent: ");
+    html.open("span", "class", "swatch swatch-worst").close().text("\u00a0worst case of ");
+    html.open("span", "class", "swatch swatch-clean").close().text("\u00a0clean").closeLine();
+    html.open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", "Classes, table");
+    html.open("table", "class", "classes", "aria-describedby", "classes-caption");
     html.open("thead").open("tr").element("th", "Class", "scope", "col");
     for (ClassifierResult c : report.classifiers()) {
       html.element("th", c.title(), "scope", "col");
@@ -399,7 +416,11 @@ public final class HtmlReport {
     int factor = differenceFactor(report.gallery());
     html.open("p").text("Each row of three: the image, the image after the attack, and ");
     html.element("strong", "their difference ×" + factor).text(" (mid-grey means unchanged).");
-    html.text(" What the classifiers see in them stands below.").close();
+    html.text(" Clean and Attacked say what " + report.baseResult().title() + " sees in the first two");
+    boolean defended = report.gallery().stream().anyMatch(item -> item.defendedPrediction() != null);
+    html.text(defended ? "; Defended, what the defended classifier sees in the attacked image" : "");
+    boolean pseudo = report.gallery().stream().anyMatch(item -> item.pseudoLabel() != null);
+    html.text(pseudo ? "; Pseudo-label, the class its mask was chosen for." : ".").close();
     html.open("div", "class", "gallery");
     report.gallery().forEach(item -> item(html, item, factor));
     return html.close();
@@ -468,8 +489,9 @@ public final class HtmlReport {
     Settings s = report.settings();
     Provenance p = report.provenance();
     Map<String, String> rows = new LinkedHashMap<>();
-    rows.put("Data", joined(p.dataName(), Numbers.count(p.imagesUsed()) + " of "
-        + Numbers.count(p.imagesAsked()) + " images asked for"));
+    rows.put("Data", joined(p.dataName(), p.imagesUsed() == p.imagesAsked()
+        ? Numbers.count(p.imagesUsed()) + " images"
+        : Numbers.count(p.imagesUsed()) + " of " + Numbers.count(p.imagesAsked()) + " images asked for"));
     rows.put("Data SHA-256", p.dataSha256());
     rows.put("Model", joined(p.arch(), p.modelFile()));
     rows.put("Model SHA-256", p.modelSha256());

@@ -65,8 +65,8 @@ final class Summary {
     }
     if (subject != base && subject.inferenceTimeRatio() != null) {
       out.add(
-          "A prediction takes " + Numbers.times(subject.inferenceTimeRatio()) + " as long as " + base.title()
-              + "'s.");
+          "A prediction takes " + Numbers.times(subject.inferenceTimeRatio()).replace("×", "") + " times as long as"
+              + " with " + base.title() + ".");
     }
     return out;
   }
@@ -74,18 +74,18 @@ final class Summary {
   private String cleanAndDirect() {
     StringBuilder s = new StringBuilder(subject.title());
     s.append(" classifies ").append(Numbers.percentSign(subject.clean())).append(" of the unchanged images correctly");
+    s.append(reference(base.clean()));
     if (!subject.attacks().isEmpty()) {
       double direct = subject.strongestAttack().getAsDouble();
-      s.append(", and ").append(Numbers.percentSign(direct)).append(" after the strongest direct attack (");
-      s.append(strongest(subject.attacks(), direct)).append(')');
-    }
-    if (subject != base) {
-      s.append("; ").append(base.title()).append(" ").append(Numbers.percentSign(base.clean()));
-      if (!base.attacks().isEmpty()) {
-        s.append(" and ").append(Numbers.percentSign(base.strongestAttack().getAsDouble()));
-      }
+      s.append(", and ").append(Numbers.percentSign(direct)).append(" after the strongest attack made directly on it, ");
+      s.append(strongest(subject.attacks(), direct));
+      s.append(base.attacks().isEmpty() ? "" : reference(base.strongestAttack().getAsDouble()));
     }
     return s.append('.').toString();
+  }
+
+  private String reference(double accuracy) {
+    return subject == base ? "" : " (" + base.title() + " " + Numbers.percentSign(accuracy) + ")";
   }
 
   private String strongest(Map<String, Double> accuracies, double lowest) {
