@@ -77,6 +77,34 @@ final class SampleReport {
     return builder("eval").title("Robustness of rn18").classifier(base()).evaluated("base").build();
   }
 
+  /** As little as a report can hold. */
+  static RunReport bare() {
+    return RunReport.builder("predict")
+        .settings(Settings.threat("L2", .5, null))
+        .provenance(Provenance.builder().build())
+        .classifier(ClassifierResult.builder("m").clean(1).build())
+        .build();
+  }
+
+  /** What {@code result.json} keeps of a report. */
+  static RunReport withoutPictures(RunReport r) {
+    List<GalleryItem> gallery =
+        r.gallery().stream()
+            .map(
+                i ->
+                    new GalleryItem(
+                        i.index(), i.trueClass(), i.cleanPrediction(), i.adversarialPrediction(),
+                        i.defendedPrediction(), i.pseudoLabel(), i.attack(), null, null))
+            .toList();
+    RankingPicture k = r.ranking();
+    RankingPicture ranking =
+        k == null ? null : new RankingPicture(k.method(), k.layer(), k.units(), k.keep(), k.classNames(), null);
+    return new RunReport(
+        r.schemaVersion(), r.kind(), r.title(), r.commandLine(), r.startedAt(), r.seconds(), r.base(),
+        r.evaluated(), r.classifiers(), r.classNames(), r.settings(), r.attackDescriptions(), r.warnings(),
+        r.provenance(), gallery, ranking);
+  }
+
   static RunReport.Builder builder(String kind) {
     return RunReport.builder(kind)
         .time(Instant.parse("2026-11-22T17:05:09Z"), 252.4)
