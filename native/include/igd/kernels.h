@@ -3,17 +3,18 @@
  *
  * Conventions that hold for every function below
  * - Symbols: N images, U units (channels) of the masked layer, S = H*W positions per unit, K classes.
- * - `dtype` is an igd_dtype; every `void*` array has that element type. Other arrays have the type that is written.
- * - An activation tensor a[N,U,S] is a pointer and three strides counted in elements: element (n,u,s) lies at
- *   a[n*stride_n + u*stride_u + s*stride_s]. NCHW is (U*S, S, 1), channels-last (U*S, 1, U), pooled (U, 1, 1) with S=1.
- *   Those run on contiguous fast paths; any other strides >= 1 are read by a generic path.
+ * - `dtype` is an igd_dtype; every `void*` array has that element type, other arrays the type written.
+ * - An activation tensor a[N,U,S] is a pointer and three strides counted in elements: element (n,u,s) lies
+ *   at a[n*stride_n + u*stride_u + s*stride_s]. NCHW is (U*S, S, 1), channels-last (U*S, 1, U), pooled
+ *   (U, 1, 1) with S=1. Those run on contiguous fast paths; any other strides >= 1 go through a generic path.
  *   A stride along an axis of size 1 is not used, but must be >= 1 all the same.
  * - All other arrays are dense and row-major, with the shape that is written.
- * - Memory belongs to the caller, nothing is kept after the call. Outputs must not overlap inputs or each other.
- * - Errors: a status other than IGD_OK; igd_last_error() then says what was expected, what came and what to do.
- *   After an error no output has been touched.
- * - Threads: every function may be called from several threads at once on different outputs. Kernels use up to
- *   igd_threads_get() OpenMP threads, and one when the work is too small to pay for a fork.
+ * - Memory belongs to the caller, nothing is kept after the call. Outputs must not overlap anything else.
+ * - Errors: a status other than IGD_OK; igd_last_error() then says what was expected, what came and what to
+ *   do. After an error no output has been touched.
+ * - Threads: every function may be called from several threads at once on different outputs. Kernels use up
+ *   to igd_threads_get() OpenMP threads, and one when the work is too small to pay for a fork.
+ * - Values do not depend on the number of threads, nor an image's on the other images of its batch.
  * - NaN and infinity follow IEEE arithmetic: a NaN that enters a sum leaves it as a NaN.
  */
 #ifndef IGD_KERNELS_H_
@@ -57,7 +58,7 @@ IGD_API const char* igd_last_error(void);
 /* IGD_API_VERSION of the library that is loaded (compare with that of the header). */
 IGD_API int igd_api_version(void);
 
-/* One line about the build: library version, compiler, OpenMP, instruction sets, sanitizer. Static storage. */
+/* One line about the build: version, compiler, OpenMP, instruction sets, sanitizer. Static storage. */
 IGD_API const char* igd_build_info(void);
 
 /* Best igd_isa of this machine among those compiled in. */
@@ -68,21 +69,21 @@ IGD_API int igd_isa_detected(void);
 IGD_API int igd_isa_active(void);
 
 /* Makes `isa` the active one, for all threads, from the next kernel call on.
- * Returns an igd_status: IGD_INVALID_ARGUMENT for an unknown number, IGD_UNSUPPORTED above igd_isa_detected(). */
+ * Returns an igd_status: IGD_INVALID_ARGUMENT for an unknown number, IGD_UNSUPPORTED above the detected. */
 IGD_API int igd_isa_force(int isa);
 
 /* "portable", "avx2", "avx512", or "unknown". Static storage. */
 IGD_API const char* igd_isa_name(int isa);
 
-/* Largest number of threads that the kernels use. At start: OpenMP's choice (OMP_NUM_THREADS or the processors). */
+/* Largest number of threads that the kernels use. At start: OpenMP's choice (OMP_NUM_THREADS, processors). */
 IGD_API int igd_threads_get(void);
 
 /* Sets that number, 1 <= n <= 1024, for these kernels only (OpenMP's own settings stay untouched). */
 IGD_API igd_status igd_threads_set(int n);
 
 /*
- * Leave-one-out at the penultimate layer, step 1 (spec section 1): one pass over a batch of activations, which
- * are pooled (mean over S) and added per class.
+ * Leave-one-out at the penultimate layer, step 1. Zeroing unit u changes logit c by -W[c,u]*p[u], so that one
+ * pass over the activations, pooled (mean over S) and added per class, is all that the ranking needs.
  *   class_sums[labels[n], u] += |p[n,u]|  (p[n,u] if signed_difference),  p[n,u] = mean_s a[n,u,s]
  *   class_counts[labels[n]] += 1
  * a            [N,U,S] float32|float64, strided
@@ -93,10 +94,11 @@ IGD_API igd_status igd_threads_set(int n);
  * streamed through in any number of calls.
  * Cost: reads a once, N*U*S additions.
  */
-IGD_API igd_status igd_loo_penultimate_accumulate(int dtype, const void* a, int64_t stride_n, int64_t stride_u,
-                                                  int64_t stride_s, int64_t n, int64_t u, int64_t s,
-                                                  const int64_t* labels, int64_t k, int signed_difference,
-                                                  double* class_sums, int64_t* class_counts);
+IGD_API igd_status igd_loo_penultimate_accumulate(int dtype, const void* a, int64_t stride_n,
+                                                  int64_t stride_u, int64_t stride_s, int64_t n, int64_t u,
+                                                  int64_t s, const int64_t* labels, int64_t k,
+                                                  int signed_difference, double* class_sums,
+                                                  int64_t* class_counts);
 
 /*
  * Leave-one-out at the penultimate layer, step 2: importance from the sums of step 1.
@@ -113,9 +115,10 @@ IGD_API igd_status igd_loo_penultimate_finish(int dtype, const void* weight, int
                                               int signed_difference, int normalization, double* importance);
 
 /*
- * Masked head, forward (spec section 2): from the activations of the masked penultimate layer to the logits of
- * the defended model.
- *   p = mean_s a;  z = first_logits_in, or p*W^T + b;  y = softmax(z/temperature);  m = y*M;  logits = (m.p)*W^T + b
+ * Masked head, forward (Kulkarni and Weng, ECCV 2024): from the activations of the masked penultimate layer
+ * to the logits of the defended model (. is the elementwise product).
+ *   p = mean_s a;  z = first_logits_in, or p*W^T + b;  y = softmax(z/temperature);  m = y*M;
+ *   logits = (m.p)*W^T + b
  * a                [N,U,S] strided
  * weight           [K,U]
  * bias             [K] or NULL (zero)
@@ -131,10 +134,12 @@ IGD_API igd_status igd_loo_penultimate_finish(int dtype, const void* weight, int
  * Arithmetic in dtype, several partial sums. Cost: reads a once, about N*K*U*4 FLOP.
  */
 IGD_API igd_status igd_masked_head_forward(int dtype, const void* a, int64_t stride_n, int64_t stride_u,
-                                           int64_t stride_s, int64_t n, int64_t u, int64_t s, const void* weight,
-                                           const void* bias, int64_t k, const uint8_t* masks, double temperature,
-                                           const void* first_logits_in, void* pooled_out, void* first_logits_out,
-                                           void* soft_weights_out, void* soft_mask_out, void* logits_out);
+                                           int64_t stride_s, int64_t n, int64_t u, int64_t s,
+                                           const void* weight, const void* bias, int64_t k,
+                                           const uint8_t* masks, double temperature,
+                                           const void* first_logits_in, void* pooled_out,
+                                           void* first_logits_out, void* soft_weights_out,
+                                           void* soft_mask_out, void* logits_out);
 
 /*
  * Masked head, backward: gradient with respect to the activations (and to z, if z came from elsewhere).
@@ -151,11 +156,11 @@ IGD_API igd_status igd_masked_head_forward(int dtype, const void* a, int64_t str
  * Cost: writes grad_a once, about N*K*U*4 FLOP (6 with own_first_logits).
  */
 IGD_API igd_status igd_masked_head_backward(int dtype, const void* grad_logits, const void* pooled,
-                                            const void* soft_weights, const void* soft_mask, const void* weight,
-                                            const uint8_t* masks, double temperature, int64_t n, int64_t u,
-                                            int64_t s, int64_t k, int own_first_logits, void* grad_a,
-                                            int64_t stride_n, int64_t stride_u, int64_t stride_s,
-                                            void* grad_first_logits);
+                                            const void* soft_weights, const void* soft_mask,
+                                            const void* weight, const uint8_t* masks, double temperature,
+                                            int64_t n, int64_t u, int64_t s, int64_t k, int own_first_logits,
+                                            void* grad_a, int64_t stride_n, int64_t stride_u,
+                                            int64_t stride_s, void* grad_first_logits);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -28,7 +28,7 @@ public final class AtomicFiles {
   /**
    * Writes {@code target} through a buffered stream. Missing parent directories are created.
    *
-   * @param writer receives the stream; need not close it
+   * @param writer receives the stream; may close it or not
    * @throws UncheckedIOException if the file cannot be written
    */
   public static void write(Path target, IoConsumer<OutputStream> writer) {
@@ -43,12 +43,16 @@ public final class AtomicFiles {
       Files.createDirectories(directory);
       try (FileChannel channel =
           FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-        OutputStream out = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16);
+        OutputStream out =
+            new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 16) {
+              @Override
+              public void close() throws IOException {
+                flush(); // a wrapper closing us must not end the file before it is forced to disk
+              }
+            };
         writer.accept(out);
         out.flush();
-        if (channel.isOpen()) {
-          channel.force(true);
-        }
+        channel.force(true);
       }
       try {
         Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);

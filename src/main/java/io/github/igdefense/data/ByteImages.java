@@ -41,8 +41,11 @@ final class ByteImages implements ImageSet {
     return new ByteImages(source, pixels, source.labels());
   }
 
-  static float unit(byte value) {
-    return UNIT[value & 0xff];
+  /** Unsigned bytes to {@code v / 255f}. */
+  static void toUnit(byte[] source, int from, float[] target, int offset, int count) {
+    for (int i = 0; i < count; i++) {
+      target[offset + i] = UNIT[source[from + i] & 0xff];
+    }
   }
 
   @Override
@@ -88,9 +91,7 @@ final class ByteImages implements ImageSet {
   @Override
   public void read(int index, float[] target, int offset) {
     byte[] image = pixels[index];
-    for (int i = 0; i < image.length; i++) {
-      target[offset + i] = UNIT[image[i] & 0xff];
-    }
+    toUnit(image, 0, target, offset, image.length);
   }
 
   @Override

@@ -19,7 +19,7 @@ public interface ImageSet extends AutoCloseable {
   /** The specification the set was opened with, for example {@code idx:DIR:train}, plus the views applied. */
   String name();
 
-  /** What was done to the stored pixels besides scaling to [0,1], for example padding; {@code none} if nothing. */
+  /** What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code none}. */
   default String preprocessing() {
     return "none";
   }

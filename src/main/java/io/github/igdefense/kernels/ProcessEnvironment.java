@@ -1,6 +1,7 @@
 package io.github.igdefense.kernels;
 
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.annotation.NoException;
 import org.bytedeco.javacpp.annotation.Platform;
 
 /**
@@ -12,6 +13,7 @@ import org.bytedeco.javacpp.annotation.Platform;
  * <p>Threads: {@code setenv} is not thread-safe in C; call it only while loading (package {@code tensor}
  * does, under its lock).
  */
+@NoException
 @Platform(value = "linux-x86_64", include = "igd_env.h", library = "jniigd_env")
 public final class ProcessEnvironment {
   static {

@@ -5,6 +5,7 @@ import io.github.igdefense.tensor.Tensors;
 import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -30,7 +31,7 @@ public final class Gradients {
       results[1] = Tensors.keep(losses.detach());
       results[2] = Tensors.keep(gradient);
     }
-    return new LossGradient(adopt(results[0]), adopt(results[1]), adopt(results[2]));
+    return new LossGradient(Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
   }
 
   /**
@@ -42,28 +43,28 @@ public final class Gradients {
     return Tensors.scoped(
         () -> {
           TensorVector outputs = Tensors.vector(output);
-          TensorVector inputs = Tensors.vector(input);
-          TensorVector gradients =
-              outputGradient == null
-                  ? torch.grad(outputs, inputs)
-                  : torch.grad(
-                      outputs,
-                      inputs,
-                      Tensors.vector(outputGradient),
-                      new org.bytedeco.pytorch.BoolOptional(),
-                      false,
-                      false);
-          return gradients.get(0);
+          return outputGradient == null
+              ? first(torch.grad(outputs, Tensors.vector(input)))
+              : grad(outputs, input, Tensors.vector(outputGradient));
         });
   }
 
-  /** Moves a kept tensor into the caller's scope. */
-  public static Tensor adopt(Tensor kept) {
-    PointerScope outer = PointerScope.getInnerScope();
-    if (outer != null) {
-      outer.attach(kept);
-      kept.releaseReference();
-    }
-    return kept;
+  /** The sum over outputs of their vector–Jacobian products with respect to {@code input}. */
+  public static Tensor grad(TensorVector outputs, Tensor input, TensorVector outputGradients) {
+    return Tensors.scoped(
+        () ->
+            first(
+                torch.grad(
+                    outputs,
+                    Tensors.vector(input),
+                    outputGradients,
+                    new BoolOptional(),
+                    false,
+                    false)));
+  }
+
+  /** An element of a vector is a reference into it; detaching gives a handle that outlives the vector. */
+  private static Tensor first(TensorVector gradients) {
+    return gradients.get(0).detach();
   }
 }

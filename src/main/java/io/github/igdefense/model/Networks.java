@@ -2,7 +2,12 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.tensor.Dtype;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -19,6 +24,11 @@ public final class Networks {
     CIFAR_RESNETS.put("rn34", new int[] {3, 4, 6, 3});
   }
 
+  /** Prefix of the checkpoints that travel in the jar. */
+  public static final String EMBEDDED = "embedded:";
+
+  private static final List<String> SHIPPED = List.of("fashion-mnist", "cifar10");
+
   private Networks() {}
 
   /** The names {@code --arch} accepts. */
@@ -27,11 +37,41 @@ public final class Networks {
   }
 
   /**
-   * Opens a network from a checkpoint file.
+   * Opens a network from a checkpoint file, or one that is shipped in the jar: {@code embedded:NAME}.
    *
    * @param architecture one of {@link #architectures}
    * @throws InputException for an unknown architecture, an unreadable or hostile file, or one that holds
    *     another architecture (naming the first tensor that differs)
+   */
+  public static StagedNetwork open(String architecture, String checkpoint, Dtype dtype) {
+    if (!checkpoint.startsWith(EMBEDDED)) {
+      return open(architecture, Path.of(checkpoint), dtype);
+    }
+    String name = checkpoint.substring(EMBEDDED.length());
+    String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
+    if (!SHIPPED.contains(name)) {
+      throw new InputException("expected a shipped checkpoint of " + SHIPPED + ", got '" + name + "'");
+    }
+    try (InputStream in = Networks.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new InputException("the shipped checkpoint " + resource + " is missing from this jar");
+      }
+      Path copy = Files.createTempFile("igd-", ".safetensors");
+      try {
+        Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+        return open(architecture, copy, dtype);
+      } finally {
+        Files.deleteIfExists(copy);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot unpack the shipped checkpoint " + name + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * Opens a network from a checkpoint file.
+   *
+   * @throws InputException as {@link #open(String, String, Dtype)}
    */
   public static StagedNetwork open(String architecture, Path checkpoint, Dtype dtype) {
     int[] blocks = blocks(architecture);

@@ -1,5 +1,6 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.data.ImageBatch;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
@@ -206,6 +207,11 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
     return Gradients.of(x, this::forward, loss);
+  }
+
+  /** The images of a batch as this network takes them: [N,C,H,W] of its type, in the caller's scope. */
+  public Tensor tensor(ImageBatch batch) {
+    return Batches.tensor(batch, dtype);
   }
 
   private void checkInput(Tensor x) {

@@ -191,12 +191,7 @@ public final class Tensors {
       result = body.get();
       result.retainReference();
     }
-    PointerScope outer = PointerScope.getInnerScope();
-    if (outer != null) {
-      outer.attach(result);
-      result.releaseReference();
-    }
-    return result;
+    return adopt(result);
   }
 
   /** Keeps a tensor beyond its scope. The caller becomes an owner and calls {@link #free} once. */
@@ -209,6 +204,16 @@ public final class Tensors {
     if (tensor != null && !tensor.isNull()) {
       tensor.releaseReference();
     }
+  }
+
+  /** Moves a tensor kept by {@link #keep} into the caller's scope; without one, the caller frees it. */
+  public static Tensor adopt(Tensor kept) {
+    PointerScope outer = PointerScope.getInnerScope();
+    if (outer != null) {
+      outer.attach(kept);
+      kept.releaseReference();
+    }
+    return kept;
   }
 
   /** Converts to an element type; the same tensor if it has it already. */
