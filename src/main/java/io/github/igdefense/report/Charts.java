@@ -5,8 +5,8 @@ import java.util.Locale;
 /**
  * Small charts as inline SVG.
  *
- * <p>Horizontal positions are per cent of the width, so text keeps its size on every screen; colours come from
- * the style sheet, so they follow light and dark.
+ * <p>Horizontal positions are per cent of the width, so text keeps its size on every screen;
+ * colours come from the style sheet, so they follow light and dark.
  */
 final class Charts {
   private static final int ROW = 44;
@@ -52,7 +52,17 @@ final class Charts {
     Html html = new Html().open("div", "class", "plot");
     for (ClassifierResult c : report.classifiers()) {
       html.element("div", c.title(), "class", "plot-label");
-      html.open("svg", "class", "plot-row", "width", "100%", "height", "" + ROW, "role", "img", "aria-label",
+      html.open(
+          "svg",
+          "class",
+          "plot-row",
+          "width",
+          "100%",
+          "height",
+          "" + ROW,
+          "role",
+          "img",
+          "aria-label",
           describe(c));
       for (int tick = 0; tick <= 100; tick += 25) {
         line(html, "grid", tick, tick, 0, ROW);
@@ -65,8 +75,20 @@ final class Charts {
       if (c.worstCase() != null) {
         if (c.hasInterval()) {
           line(html, "interval", c.worstCaseLow() * 100, c.worstCaseHigh() * 100, LOWER, LOWER);
-          line(html, "interval", c.worstCaseLow() * 100, c.worstCaseLow() * 100, LOWER - 8, LOWER + 8);
-          line(html, "interval", c.worstCaseHigh() * 100, c.worstCaseHigh() * 100, LOWER - 8, LOWER + 8);
+          line(
+              html,
+              "interval",
+              c.worstCaseLow() * 100,
+              c.worstCaseLow() * 100,
+              LOWER - 8,
+              LOWER + 8);
+          line(
+              html,
+              "interval",
+              c.worstCaseHigh() * 100,
+              c.worstCaseHigh() * 100,
+              LOWER - 8,
+              LOWER + 8);
         }
         mark(html, Mark.WORST, c.worstCase(), LOWER);
       }
@@ -75,15 +97,25 @@ final class Charts {
     html.element("div", "", "class", "plot-label");
     html.open("svg", "class", "plot-axis", "width", "100%", "height", "20", "aria-hidden", "true");
     for (int tick = 0; tick <= 100; tick += 25) {
-      html.element("text", tick + (tick == 100 ? "\u202f%" : ""), "x", tick + "%", "y", "14", "text-anchor", "middle");
+      html.element(
+          "text",
+          tick + (tick == 100 ? "\u202f%" : ""),
+          "x",
+          tick + "%",
+          "y",
+          "14",
+          "text-anchor",
+          "middle");
     }
     return html.closeLine().closeLine();
   }
 
   private static String describe(ClassifierResult c) {
     StringBuilder s = new StringBuilder(c.title() + ": clean " + Numbers.percentSign(c.clean()));
-    c.strongestAttack().ifPresent(a -> s.append(", strongest direct attack ").append(Numbers.percentSign(a)));
-    c.strongestTransfer().ifPresent(a -> s.append(", strongest transfer ").append(Numbers.percentSign(a)));
+    c.strongestAttack()
+        .ifPresent(a -> s.append(", strongest direct attack ").append(Numbers.percentSign(a)));
+    c.strongestTransfer()
+        .ifPresent(a -> s.append(", strongest transfer ").append(Numbers.percentSign(a)));
     if (c.worstCase() != null) {
       s.append(", worst case ").append(Numbers.percentSign(c.worstCase()));
     }
@@ -105,8 +137,22 @@ final class Charts {
                         case WORST -> c.worstCase() != null;
                       });
       if (used) {
-        html.open("li").open("svg", "width", "16", "height", "16", "viewBox", "-8 -8 16 16", "aria-hidden", "true");
-        html.open("path", "class", mark.style(), "d", mark.path()).close().close().text(mark.label).close();
+        html.open("li")
+            .open(
+                "svg",
+                "width",
+                "16",
+                "height",
+                "16",
+                "viewBox",
+                "-8 -8 16 16",
+                "aria-hidden",
+                "true");
+        html.open("path", "class", mark.style(), "d", mark.path())
+            .close()
+            .close()
+            .text(mark.label)
+            .close();
       }
     }
     return html.closeLine();
@@ -118,18 +164,53 @@ final class Charts {
   }
 
   private static void line(Html html, String style, double x1, double x2, int y1, int y2) {
-    html.open("line", "class", style, "x1", percent(x1), "x2", percent(x2), "y1", "" + y1, "y2", "" + y2).close();
+    html.open(
+            "line",
+            "class",
+            style,
+            "x1",
+            percent(x1),
+            "x2",
+            percent(x2),
+            "y1",
+            "" + y1,
+            "y2",
+            "" + y2)
+        .close();
   }
 
   /** A bar for clean accuracy with the worst case inside it; either may be null. */
   static Html bar(Double clean, Double worst) {
-    Html html = new Html().open("svg", "class", "bar", "width", "100%", "height", "" + BAR, "aria-hidden", "true");
+    Html html =
+        new Html()
+            .open(
+                "svg", "class", "bar", "width", "100%", "height", "" + BAR, "aria-hidden", "true");
     html.open("rect", "class", "bar-track", "width", "100%", "height", "" + BAR, "rx", "1").close();
     if (clean != null) {
-      html.open("rect", "class", "bar-clean", "width", percent(clean * 100), "height", "" + BAR, "rx", "1").close();
+      html.open(
+              "rect",
+              "class",
+              "bar-clean",
+              "width",
+              percent(clean * 100),
+              "height",
+              "" + BAR,
+              "rx",
+              "1")
+          .close();
     }
     if (worst != null) {
-      html.open("rect", "class", "bar-worst", "width", percent(worst * 100), "height", "" + BAR, "rx", "1").close();
+      html.open(
+              "rect",
+              "class",
+              "bar-worst",
+              "width",
+              percent(worst * 100),
+              "height",
+              "" + BAR,
+              "rx",
+              "1")
+          .close();
     }
     return html.close();
   }

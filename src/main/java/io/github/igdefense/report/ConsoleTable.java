@@ -7,10 +7,11 @@ import java.util.List;
 import java.util.function.Function;
 
 /**
- * The results as a plain-text table: a line per measure, a column per classifier, the worst case last.
+ * The results as a plain-text table: a line per measure, a column per classifier, the worst case
+ * last.
  *
- * <p>Accuracies are in per cent. Columns line up for wide and combining characters as well; control characters
- * in names never reach the terminal.
+ * <p>Accuracies are in per cent. Columns line up for wide and combining characters as well; control
+ * characters in names never reach the terminal.
  */
 public final class ConsoleTable {
   private static final int LONGEST_TITLE = 28;
@@ -29,7 +30,9 @@ public final class ConsoleTable {
     return new ConsoleTable(report.withStandardWarnings(), true).table();
   }
 
-  /** The table for an output in the given charset: plain ASCII where it cannot show the signs used. */
+  /**
+   * The table for an output in the given charset: plain ASCII where it cannot show the signs used.
+   */
   public static String text(RunReport report, Charset charset) {
     CharsetEncoder encoder = charset.canEncode() ? charset.newEncoder() : null;
     boolean unicode = encoder != null && encoder.canEncode("─×ε∞σ–");
@@ -164,7 +167,15 @@ public final class ConsoleTable {
     String clean = Text.clean(text).replace('\u202f', ' ').replace('\u00a0', ' ');
     return unicode
         ? clean
-        : clean.replace("ε", "eps").replace("∞", "inf").replace("×", "x").replace("σ", "sigma").replace("–", "-")
-            .replace("\u2212", "-").replace("±", "+-").replace("…", "...").replace("’", "'");
+        : clean
+            .replace("ε", "eps")
+            .replace("∞", "inf")
+            .replace("×", "x")
+            .replace("σ", "sigma")
+            .replace("–", "-")
+            .replace("\u2212", "-")
+            .replace("±", "+-")
+            .replace("…", "...")
+            .replace("’", "'");
   }
 }

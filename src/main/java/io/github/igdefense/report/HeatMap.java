@@ -4,7 +4,10 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
-/** A ranking as a picture: a strip per class, a column per unit, ticks under the units the mask keeps. */
+/**
+ * A ranking as a picture: a strip per class, a column per unit, ticks under the units the mask
+ * keeps.
+ */
 final class HeatMap {
   /** Pixels per class: importance, ticks, gap. */
   private static final int HEAT = 14;
@@ -63,7 +66,9 @@ final class HeatMap {
     Arrays.setAll(sorted, u -> u);
     Arrays.sort(
         sorted,
-        Comparator.<Integer>comparingInt(u -> best[u]).thenComparing(u -> -strength[u]).thenComparing(u -> u));
+        Comparator.<Integer>comparingInt(u -> best[u])
+            .thenComparing(u -> -strength[u])
+            .thenComparing(u -> u));
     return sorted;
   }
 
@@ -88,19 +93,33 @@ final class HeatMap {
     int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight;
     Html html = new Html().open("figure", "class", "heat");
     html.open("div", "class", "heat-grid");
-    html.open("div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
+    html.open(
+        "div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
     int step = (classes + LABELS - 1) / LABELS;
     for (int c = 0; c < classes; c += step) {
       html.element("span", ranking.classNames().get(c));
     }
     html.close();
     html.open("picture");
-    html.open("source", "media", "(prefers-color-scheme: dark)", "srcset", png(pngHeight, Palette.DARK));
-    html.open("img", "alt", alternative(), "width", "" + ranking.units() * unitWidth(), "height", "" + pngHeight, "style",
-        "height:" + shown + "px", "src", png(pngHeight, Palette.LIGHT));
+    html.open(
+        "source", "media", "(prefers-color-scheme: dark)", "srcset", png(pngHeight, Palette.DARK));
+    html.open(
+        "img",
+        "alt",
+        alternative(),
+        "width",
+        "" + ranking.units() * unitWidth(),
+        "height",
+        "" + pngHeight,
+        "style",
+        "height:" + shown + "px",
+        "src",
+        png(pngHeight, Palette.LIGHT));
     html.close();
     html.open("div", "class", "heat-axis", "aria-hidden", "true");
-    html.element("span", "1").element("span", "units of " + ranking.layer() + ", grouped by the class they matter to most");
+    html.element("span", "1")
+        .element(
+            "span", "units of " + ranking.layer() + ", grouped by the class they matter to most");
     html.element("span", Numbers.count(ranking.units())).close();
     html.close();
     html.open("figcaption").text(caption()).close();
@@ -118,21 +137,35 @@ final class HeatMap {
           if (part < HEAT) {
             return palette.heat(relative(unit, c));
           }
-          return part < HEAT + TICKS && ranking.keep() > 0 && top.contains(c, unit) ? palette.tick : palette.paper;
+          return part < HEAT + TICKS && ranking.keep() > 0 && top.contains(c, unit)
+              ? palette.tick
+              : palette.paper;
         });
   }
 
   private String alternative() {
-    return "Heat map of importance: " + ranking.units() + " units of " + ranking.layer() + " by "
-        + highest.length + " classes; the text below describes it";
+    return "Heat map of importance: "
+        + ranking.units()
+        + " units of "
+        + ranking.layer()
+        + " by "
+        + highest.length
+        + " classes; the text below describes it";
   }
 
   private String caption() {
     StringBuilder s = new StringBuilder();
-    s.append("Each strip is a class, each column one of the ").append(Numbers.count(ranking.units()));
-    s.append(" units of ").append(ranking.layer()).append(". The stronger the colour, the more important the unit ");
-    s.append("is to the class (").append(method()).append("), scaled within each class from its least to its most ");
-    s.append("important unit. Columns are grouped by the class to which a unit matters most, so units that serve ");
+    s.append("Each strip is a class, each column one of the ")
+        .append(Numbers.count(ranking.units()));
+    s.append(" units of ")
+        .append(ranking.layer())
+        .append(". The stronger the colour, the more important the unit ");
+    s.append("is to the class (")
+        .append(method())
+        .append("), scaled within each class from its least to its most ");
+    s.append(
+        "important unit. Columns are grouped by the class to which a unit matters most, so units"
+            + " that serve ");
     s.append("one class only form a staircase.");
     if (ranking.keep() > 0) {
       s.append(dense() ? " The mask keeps" : " Ticks under a strip mark");

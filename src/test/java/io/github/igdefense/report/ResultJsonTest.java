@@ -33,7 +33,8 @@ class ResultJsonTest {
   void readingGivesBackWhatWasWrittenButForPictures(RunReport report) {
     Path file = folder.resolve("sub/result.json");
     ResultJson.write(file, report);
-    assertThat(ResultJson.read(file)).isEqualTo(SampleReport.withoutPictures(report.withStandardWarnings()));
+    assertThat(ResultJson.read(file))
+        .isEqualTo(SampleReport.withoutPictures(report.withStandardWarnings()));
     assertThat(ResultJson.text(ResultJson.read(file))).isEqualTo(ResultJson.text(report));
   }
 
@@ -75,7 +76,8 @@ class ResultJsonTest {
           case ARRAY -> "array";
           case STRING -> "string";
           case NULL -> "null";
-          case NUMBER -> value.isIntegralNumber() && types.contains("integer") ? "integer" : "number";
+          case NUMBER ->
+              value.isIntegralNumber() && types.contains("integer") ? "integer" : "number";
           default -> value.getNodeType().name();
         };
     if (!types.contains(actual)) {
@@ -97,14 +99,20 @@ class ResultJsonTest {
     }
     if (value.isObject() && schema.has("properties")) {
       List<String> documented = names(schema.get("properties"));
-      assertThat(elements(schema.get("required")).stream().map(JsonNode::asText)).isEqualTo(documented);
+      assertThat(elements(schema.get("required")).stream().map(JsonNode::asText))
+          .isEqualTo(documented);
       if (!names(value).equals(documented)) {
         violations.add(at + ": keys " + names(value) + " instead of " + documented);
         return;
       }
-      documented.forEach(k -> check(schema.get("properties").get(k), value.get(k), at + "." + k, violations));
+      documented.forEach(
+          k -> check(schema.get("properties").get(k), value.get(k), at + "." + k, violations));
     } else if (value.isObject()) {
-      names(value).forEach(k -> check(schema.get("additionalProperties"), value.get(k), at + "." + k, violations));
+      names(value)
+          .forEach(
+              k ->
+                  check(
+                      schema.get("additionalProperties"), value.get(k), at + "." + k, violations));
     }
   }
 
@@ -166,15 +174,24 @@ class ResultJsonTest {
     String text = ResultJson.text(SampleReport.demo());
     Map<String, String> cases =
         Map.of(
-            "", "schema_version 1",
-            "[1, 2]", "schema_version 1",
-            "{", "is not a result.json",
-            "{\"schema_version\": 1}", "is not a result.json",
-            text.replace("\"schema_version\" : 1", "\"schema_version\" : 2"), "got 2",
-            text.replace("\"clean\" : 0.835", "\"clean\" : 83.5"), "fraction in [0,1]",
-            text.replace("\"evaluated\" : \"ig-defense-smoothed\"", "\"evaluated\" : \"x\""), "got base and x",
-            text.replace("\"seed\" : 0", "\"seed\" : 0, \"seed\" : 1"), "is not a result.json",
-            text + "x", "is not a result.json");
+            "",
+            "schema_version 1",
+            "[1, 2]",
+            "schema_version 1",
+            "{",
+            "is not a result.json",
+            "{\"schema_version\": 1}",
+            "is not a result.json",
+            text.replace("\"schema_version\" : 1", "\"schema_version\" : 2"),
+            "got 2",
+            text.replace("\"clean\" : 0.835", "\"clean\" : 83.5"),
+            "fraction in [0,1]",
+            text.replace("\"evaluated\" : \"ig-defense-smoothed\"", "\"evaluated\" : \"x\""),
+            "got base and x",
+            text.replace("\"seed\" : 0", "\"seed\" : 0, \"seed\" : 1"),
+            "is not a result.json",
+            text + "x",
+            "is not a result.json");
     for (Map.Entry<String, String> entry : cases.entrySet()) {
       Path file = folder.resolve("bad.json");
       Files.writeString(file, entry.getKey());

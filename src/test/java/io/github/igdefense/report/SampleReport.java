@@ -9,14 +9,27 @@ import java.util.Random;
 /** A report of invented but plausible numbers, for tests and for looking at the page. */
 final class SampleReport {
   static final List<String> CLASSES =
-      List.of("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot");
+      List.of(
+          "T-shirt",
+          "Trouser",
+          "Pullover",
+          "Dress",
+          "Coat",
+          "Sandal",
+          "Shirt",
+          "Sneaker",
+          "Bag",
+          "Ankle boot");
 
   private static final double[] CLEAN = {.80, .96, .73, .85, .78, .93, .49, .92, .95, .94};
   private static final double[] WORST = {.55, .90, .41, .66, .42, .80, .08, .78, .86, .85};
 
   private SampleReport() {}
 
-  /** Writes {@code sample.html} and {@code result.json} into the folder given (default {@code target/sample}). */
+  /**
+   * Writes {@code sample.html} and {@code result.json} into the folder given (default {@code
+   * target/sample}).
+   */
   public static void main(String[] args) {
     Path folder = Path.of(args.length > 0 ? args[0] : "target/sample");
     HtmlReport.write(folder.resolve("sample.html"), demo());
@@ -55,7 +68,8 @@ final class SampleReport {
                 .inferenceTimeRatio(2.01)
                 .perClass(shifted(CLEAN, -.013), shifted(WORST, .003))
                 .smoothing(.02, 1)
-                .note("An image counts as robust if it is classified correctly in each of 10 draws.")
+                .note(
+                    "An image counts as robust if it is classified correctly in each of 10 draws.")
                 .build())
         .ranking(ranking(128, 25))
         .galleryItem(item(12, 0, 2, 0, 0, 1))
@@ -67,8 +81,8 @@ final class SampleReport {
         .warning(
             Warning.caution(
                 "transfer_bound",
-                "Without smoothing the worst case of this defense cannot exceed the base model's: the pseudo-label"
-                    + " is attacked by transfer."))
+                "Without smoothing the worst case of this defense cannot exceed the base model's:"
+                    + " the pseudo-label is attacked by transfer."))
         .build();
   }
 
@@ -93,16 +107,38 @@ final class SampleReport {
             .map(
                 i ->
                     new GalleryItem(
-                        i.index(), i.trueClass(), i.cleanPrediction(), i.adversarialPrediction(),
-                        i.defendedPrediction(), i.pseudoLabel(), i.attack(), null, null))
+                        i.index(),
+                        i.trueClass(),
+                        i.cleanPrediction(),
+                        i.adversarialPrediction(),
+                        i.defendedPrediction(),
+                        i.pseudoLabel(),
+                        i.attack(),
+                        null,
+                        null))
             .toList();
     RankingPicture k = r.ranking();
     RankingPicture ranking =
-        k == null ? null : new RankingPicture(k.method(), k.layer(), k.units(), k.keep(), k.classNames(), null);
+        k == null
+            ? null
+            : new RankingPicture(k.method(), k.layer(), k.units(), k.keep(), k.classNames(), null);
     return new RunReport(
-        r.schemaVersion(), r.kind(), r.title(), r.commandLine(), r.startedAt(), r.seconds(), r.base(),
-        r.evaluated(), r.classifiers(), r.classNames(), r.settings(), r.attackDescriptions(), r.warnings(),
-        r.provenance(), gallery, ranking);
+        r.schemaVersion(),
+        r.kind(),
+        r.title(),
+        r.commandLine(),
+        r.startedAt(),
+        r.seconds(),
+        r.base(),
+        r.evaluated(),
+        r.classifiers(),
+        r.classNames(),
+        r.settings(),
+        r.attackDescriptions(),
+        r.warnings(),
+        r.provenance(),
+        gallery,
+        ranking);
   }
 
   static RunReport.Builder builder(String kind) {
@@ -111,7 +147,15 @@ final class SampleReport {
         .classNames(CLASSES)
         .settings(
             new Settings(
-                "Linf", .1, "0.1", "loir", "layer4", 25, .01, 10, 64,
+                "Linf",
+                .1,
+                "0.1",
+                "loir",
+                "layer4",
+                25,
+                .01,
+                10,
+                64,
                 Map.of("Ranking images", "6000 of the train set")))
         .attack(
             new AttackDescription(
@@ -123,7 +167,8 @@ final class SampleReport {
             new AttackDescription(
                 "apgd-t",
                 "APGD-T (DLR)",
-                "Auto-PGD towards each of the most likely wrong classes, on the difference of logits ratio.",
+                "Auto-PGD towards each of the most likely wrong classes, on the difference of"
+                    + " logits ratio.",
                 Map.of("steps", "50", "targets", "3")))
         .provenance(provenance(1000, 1000));
   }
@@ -131,7 +176,8 @@ final class SampleReport {
   static Provenance provenance(long asked, long used) {
     return Provenance.builder()
         .version("0.1.0", "3f1c2ab9e0d4475c8a90f1b2c3d4e5f60718293a")
-        .model("rn18, width 16", "checkpoints/fashion-mnist-rn18-w16.safetensors", "9b1f".repeat(16))
+        .model(
+            "rn18, width 16", "checkpoints/fashion-mnist-rn18-w16.safetensors", "9b1f".repeat(16))
         .ranking("out/demo/ranking/layer4.npz", "07ac".repeat(16))
         .data("Fashion-MNIST (embedded test sample)", "c4e2".repeat(16), asked, used)
         .machine("Intel Xeon Platinum 8488C", "cpu", 2)
@@ -174,12 +220,14 @@ final class SampleReport {
     return new RankingPicture("loir", "layer4", units, keep, CLASSES, importance);
   }
 
-  private static GalleryItem item(int index, int truth, int attacked, int defended, int pseudo, int seed) {
+  private static GalleryItem item(
+      int index, int truth, int attacked, int defended, int pseudo, int seed) {
     Picture clean = garment(truth, seed);
     float[] pixels = clean.pixels().clone();
     Random random = new Random(seed);
     for (int i = 0; i < 1024; i++) {
-      float delta = .1f * Math.signum((float) (Math.sin(i % 32 / 2.1 + seed) + random.nextGaussian() * .7));
+      float delta =
+          .1f * Math.signum((float) (Math.sin(i % 32 / 2.1 + seed) + random.nextGaussian() * .7));
       for (int c = 0; c < 3; c++) {
         pixels[c * 1024 + i] = Math.max(0, Math.min(1, pixels[c * 1024 + i] + delta));
       }
