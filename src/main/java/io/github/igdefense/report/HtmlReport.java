@@ -18,11 +18,11 @@ import java.util.TreeMap;
 import java.util.function.Function;
 
 /**
- * One self-contained HTML page for a {@link RunReport}: no script, no external asset, works offline, follows
- * light and dark, prints, and fits screens from 320 px.
+ * One self-contained HTML page for a {@link RunReport}: no script, no external asset, works
+ * offline, follows light and dark, prints, and fits screens from 320 px.
  *
- * <p>Pictures are data URIs; every text from outside is escaped, and the page's own content security policy
- * forbids scripts and requests.
+ * <p>Pictures are data URIs; every text from outside is escaped, and the page's own content
+ * security policy forbids scripts and requests.
  */
 public final class HtmlReport {
   private static final int MANY_CLASSES = 20;
@@ -56,14 +56,16 @@ public final class HtmlReport {
     slots.put("answers", answers().toString());
     slots.put("figures", figures().toString());
     slots.put("warnings", warnings().toString());
-    slots.put("plot", new Html().add(Charts.legend(report)).add(Charts.accuracies(report)).toString());
+    slots.put(
+        "plot", new Html().add(Charts.legend(report)).add(Charts.accuracies(report)).toString());
     slots.put("results", results().toString());
     slots.put("notes", notes().toString());
     slots.put("limits", limits().toString());
     slots.put("attacks", attacks().toString());
     slots.put("classes", section("classes", "Class by class", classes()).toString());
     slots.put("gallery", section("gallery", "Before and after", gallery()).toString());
-    slots.put("ranking", section("ranking", "Which units matter to which class", ranking()).toString());
+    slots.put(
+        "ranking", section("ranking", "Which units matter to which class", ranking()).toString());
     slots.put("navigation", navigation().toString());
     slots.put("provenance", provenance().toString());
     slots.put("command", command().toString());
@@ -94,7 +96,8 @@ public final class HtmlReport {
   private Html kicker() {
     Html html = new Html();
     String version = report.provenance().version();
-    html.element("span", "igdefense " + report.kind() + (version == null ? "" : ", version " + version));
+    html.element(
+        "span", "igdefense " + report.kind() + (version == null ? "" : ", version " + version));
     String when = when();
     if (!when.isEmpty()) {
       html.open("time", "datetime", report.startedAt()).text(when).close();
@@ -150,13 +153,16 @@ public final class HtmlReport {
     }
     figure(html, "Clean", c.clean(), base.clean(), "", false);
     if (c.strongestAttack().isPresent()) {
-      Double reference = base.strongestAttack().isPresent() ? base.strongestAttack().getAsDouble() : null;
-      figure(html, "Strongest direct attack", c.strongestAttack().getAsDouble(), reference, "", false);
+      Double reference =
+          base.strongestAttack().isPresent() ? base.strongestAttack().getAsDouble() : null;
+      figure(
+          html, "Strongest direct attack", c.strongestAttack().getAsDouble(), reference, "", false);
     }
     return html;
   }
 
-  private void figure(Html html, String label, double value, Double reference, String more, boolean lead) {
+  private void figure(
+      Html html, String label, double value, Double reference, String more, boolean lead) {
     html.open("div", "class", lead ? "stat stat-lead" : "stat");
     html.element("dt", label);
     html.open("dd").open("span", "class", "stat-value").text(Numbers.percent(value));
@@ -182,7 +188,9 @@ public final class HtmlReport {
       for (Warning warning : report.warnings()) {
         if (warning.level() == level) {
           html.open("li", "class", "level-" + level.json());
-          html.element("strong", level.json(), "class", "level").text(" " + warning.text()).closeLine();
+          html.element("strong", level.json(), "class", "level")
+              .text(" " + warning.text())
+              .closeLine();
         }
       }
     }
@@ -192,14 +200,25 @@ public final class HtmlReport {
   // ---- results
 
   private Html results() {
-    Html html = new Html().open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label",
-        "Accuracies of all classifiers");
-    html.open("table", "class", "results");
-    html.open("caption").text("Accuracy in per cent; small figures are the difference to ");
-    html.text(report.baseResult().title()).text(" in points. The last line of the accuracies is the one to quote.");
+    Html html =
+        new Html()
+            .open("p", "class", "caption", "id", "results-caption")
+            .text("Accuracy in per cent; small figures are the difference to ");
+    html.text(report.baseResult().title())
+        .text(" in points. The last line of the accuracies is the one to quote.");
+    html.closeLine();
+    scrolling(html, "Results, table");
+    html.open("table", "class", "results", "aria-describedby", "results-caption")
+        .open("colgroup")
+        .open("col", "class", "first");
+    String width = String.format(Locale.ROOT, "width:%.2f%%", 72.0 / report.classifiers().size());
+    for (int i = 0; i < report.classifiers().size(); i++) {
+      html.open("col", "style", width);
+    }
     html.close().open("thead").open("tr").open("td").close();
     for (ClassifierResult c : report.classifiers()) {
-      html.open("th", "scope", "col", "class", c.name().equals(report.evaluated()) ? "evaluated" : null);
+      html.open(
+          "th", "scope", "col", "class", c.name().equals(report.evaluated()) ? "evaluated" : null);
       html.text(c.title());
       html.element("span", role(c), "class", "role").close();
     }
@@ -216,7 +235,8 @@ public final class HtmlReport {
     List<String> transferred = report.attackNames(true);
     if (!transferred.isEmpty()) {
       group(html, "Images made on " + report.baseResult().title() + " (transfer)");
-      transferred.forEach(a -> accuracyRow(html, report.attackTitle(a), null, c -> c.transfer().get(a)));
+      transferred.forEach(
+          a -> accuracyRow(html, report.attackTitle(a), null, c -> c.transfer().get(a)));
       html.close();
     }
     if (report.classifiers().stream().anyMatch(c -> c.worstCase() != null)) {
@@ -235,6 +255,12 @@ public final class HtmlReport {
     return html.close().close().closeLine();
   }
 
+  /** Opens a box that scrolls sideways, by keyboard too, where its table is wider than the page. */
+  private static void scrolling(Html html, String label) {
+    String[] box = {"class", "scroll", "role", "region", "tabindex", "0", "aria-label", label};
+    html.open("div", box);
+  }
+
   private static String smoothing(ClassifierResult c) {
     if (!c.smoothed()) {
       return "none";
@@ -244,39 +270,57 @@ public final class HtmlReport {
   }
 
   private String role(ClassifierResult c) {
-    return c.name().equals(report.base()) ? "reference" : c.name().equals(report.evaluated()) ? "evaluated" : "";
+    return c.name().equals(report.base())
+        ? "reference"
+        : c.name().equals(report.evaluated()) ? "evaluated" : "";
   }
 
   private void group(Html html, String title) {
     html.open("tbody").open("tr", "class", "group");
     String columns = Integer.toString(report.classifiers().size() + 1);
-    html.open("th", "scope", "rowgroup", "colspan", columns).element("span", title).close().closeLine();
+    html.open("th", "scope", "rowgroup", "colspan", columns)
+        .element("span", title)
+        .close()
+        .closeLine();
   }
 
-  private void accuracyRow(Html html, String label, String style, Function<ClassifierResult, Double> value) {
+  private void accuracyRow(
+      Html html, String label, String style, Function<ClassifierResult, Double> value) {
     ClassifierResult base = report.baseResult();
     html.open("tr", "class", style).element("th", label, "scope", "row");
     for (ClassifierResult c : report.classifiers()) {
       Double mine = value.apply(c);
       Double reference = value.apply(base);
-      html.open("td").text(Numbers.percent(mine));
       boolean compare = c != base && mine != null && reference != null;
-      html.element("small", compare ? Numbers.points(mine - reference) : "").close();
+      cell(html, Numbers.percent(mine), compare ? Numbers.points(mine - reference) : "");
     }
     html.closeLine();
   }
 
-  private void row(Html html, String label, String style, Function<ClassifierResult, String> value) {
+  private void row(
+      Html html, String label, String style, Function<ClassifierResult, String> value) {
     html.open("tr", "class", style).element("th", label, "scope", "row");
-    report.classifiers().forEach(c -> html.element("td", value.apply(c)));
+    report.classifiers().forEach(c -> cell(html, value.apply(c), ""));
     html.closeLine();
+  }
+
+  /** A value with room for a difference beside it, so that values line up. */
+  private void cell(Html html, String value, String difference) {
+    html.open("td").text(value);
+    if (report.classifiers().size() > 1) {
+      html.element("small", difference);
+    }
+    html.close();
   }
 
   private Html notes() {
     Html html = new Html();
     for (ClassifierResult c : report.classifiers()) {
       for (String note : c.notes()) {
-        html.open("p", "class", "note").element("strong", c.title() + ".").text(" " + note).closeLine();
+        html.open("p", "class", "note")
+            .element("strong", c.title() + ".")
+            .text(" " + note)
+            .closeLine();
       }
     }
     return html;
@@ -285,17 +329,34 @@ public final class HtmlReport {
   private Html limits() {
     Html html = new Html();
     Settings settings = report.settings();
-    html.open("li").text("The worst case is an upper bound on robustness. A stronger attack, or more steps of ");
+    html.open("li")
+        .text(
+            "The worst case is an upper bound on robustness. A stronger attack, or more steps of ");
     html.text("the same, can only lower it; nothing here is a certificate.").close();
-    html.open("li").text("It holds for changes of at most ε = " + settings.epsilonShown() + " in the ");
-    html.text(settings.normText() + " norm. Larger changes, other norms, rotations, patches, blur or another ");
+    html.open("li")
+        .text("It holds for changes of at most ε = " + settings.epsilonShown() + " in the ");
+    html.text(
+        settings.normText()
+            + " norm. Larger changes, other norms, rotations, patches, blur or another ");
     html.text("camera are other questions.").close();
-    html.open("li").text("The interval covers the choice of these " + Numbers.count(report.provenance().imagesUsed()));
+    html.open("li")
+        .text(
+            "The interval covers the choice of these "
+                + Numbers.count(report.provenance().imagesUsed()));
     html.text(" images, not another training run, another model or other data.").close();
     if (report.classifiers().size() > 1) {
-      html.open("li").text("Accuracy under direct attacks alone is no measure of a test-time defense: a defense ");
-      html.text("that is hard to optimise through looks strong there. That is why images made on ");
-      html.text(report.baseResult().title() + " are shown to it as well.").close();
+      html.open("li")
+          .text(
+              "Accuracy under direct attacks alone is no measure of a test-time defense: a"
+                  + " defense ");
+      html.text("that is hard to optimise through looks strong there. ");
+      html.text(
+          report.attackNames(true).isEmpty()
+              ? "This run shows it no images made on another model."
+              : "That is why images made on "
+                  + report.baseResult().title()
+                  + " are shown to it as well.");
+      html.close();
     }
     return html;
   }
@@ -338,10 +399,12 @@ public final class HtmlReport {
     if (many) {
       html.open("details").element("summary", "All " + report.classNames().size() + " classes");
     }
-    html.open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", "Accuracies per class");
-    html.open("table", "class", "classes").open("caption").text("Accuracy per class in per cent. ");
-    html.open("span", "class", "swatch swatch-worst").close().text(" worst case ");
-    html.open("span", "class", "swatch swatch-clean").close().text(" clean").close();
+    html.open("p", "class", "caption", "id", "classes-caption")
+        .text("Accuracy per class in per cent: ");
+    html.open("span", "class", "swatch swatch-worst").close().text("\u00a0worst case of ");
+    html.open("span", "class", "swatch swatch-clean").close().text("\u00a0clean").closeLine();
+    scrolling(html, "Classes, table");
+    html.open("table", "class", "classes", "aria-describedby", "classes-caption");
     html.open("thead").open("tr").element("th", "Class", "scope", "col");
     for (ClassifierResult c : report.classifiers()) {
       html.element("th", c.title(), "scope", "col");
@@ -360,7 +423,9 @@ public final class HtmlReport {
 
   private static void classCell(Html html, Double clean, Double worst) {
     html.open("td").add(Charts.bar(clean, worst)).open("span", "class", "pair");
-    html.element("b", Numbers.percent(worst)).element("span", " of ", "class", "of").text(Numbers.percent(clean));
+    html.element("b", Numbers.percent(worst))
+        .element("span", " of ", "class", "of")
+        .text(Numbers.percent(clean));
     html.close().close();
   }
 
@@ -384,9 +449,17 @@ public final class HtmlReport {
     known.sort((a, b) -> Double.compare(values.get(a), values.get(b)));
     int low = known.get(0);
     int high = known.get(known.size() - 1);
-    return c.title() + (worst ? ", worst case" : ", unchanged images") + ": weakest on "
-        + report.classNames().get(low) + " (" + Numbers.percentSign(values.get(low)) + "), strongest on "
-        + report.classNames().get(high) + " (" + Numbers.percentSign(values.get(high)) + ").";
+    return c.title()
+        + (worst ? ", worst case" : ", unchanged images")
+        + ": weakest on "
+        + report.classNames().get(low)
+        + " ("
+        + Numbers.percentSign(values.get(low))
+        + "), strongest on "
+        + report.classNames().get(high)
+        + " ("
+        + Numbers.percentSign(values.get(high))
+        + ").";
   }
 
   // ---- gallery
@@ -399,7 +472,14 @@ public final class HtmlReport {
     int factor = differenceFactor(report.gallery());
     html.open("p").text("Each row of three: the image, the image after the attack, and ");
     html.element("strong", "their difference ×" + factor).text(" (mid-grey means unchanged).");
-    html.text(" What the classifiers see in them stands below.").close();
+    html.text(
+        " Clean and Attacked say what " + report.baseResult().title() + " sees in the first two");
+    boolean defended =
+        report.gallery().stream().anyMatch(item -> item.defendedPrediction() != null);
+    html.text(
+        defended ? "; Defended, what the defended classifier sees in the attacked image" : "");
+    boolean pseudo = report.gallery().stream().anyMatch(item -> item.pseudoLabel() != null);
+    html.text(pseudo ? "; Pseudo-label, the class its mask was chosen for." : ".").close();
     html.open("div", "class", "gallery");
     report.gallery().forEach(item -> item(html, item, factor));
     return html.close();
@@ -411,7 +491,9 @@ public final class HtmlReport {
     for (GalleryItem item : items) {
       if (item.drawable()) {
         for (int i = 0; i < item.clean().pixels().length; i++) {
-          largest = Math.max(largest, Math.abs(item.adversarial().pixels()[i] - item.clean().pixels()[i]));
+          largest =
+              Math.max(
+                  largest, Math.abs(item.adversarial().pixels()[i] - item.clean().pixels()[i]));
         }
       }
     }
@@ -424,14 +506,21 @@ public final class HtmlReport {
       html.open("div", "class", "triple");
       String name = "image " + item.index() + ", " + item.trueClass();
       picture(html, item.clean(), Png.of(item.clean()), "Clean: " + name);
-      picture(html, item.clean(), Png.of(item.adversarial()), "Attacked by " + report.attackTitle(item.attack())
-          + ": " + name);
-      picture(html, item.clean(), Png.difference(item.clean(), item.adversarial(), factor),
+      picture(
+          html,
+          item.clean(),
+          Png.of(item.adversarial()),
+          "Attacked by " + report.attackTitle(item.attack()) + ": " + name);
+      picture(
+          html,
+          item.clean(),
+          Png.difference(item.clean(), item.adversarial(), factor),
           "Difference ×" + factor + ": " + name);
       html.close();
     }
     html.open("figcaption").open("span", "class", "item-title").element("b", item.trueClass());
-    html.element("span", "no. " + Numbers.count(item.index()) + ", " + report.attackTitle(item.attack()));
+    html.element(
+        "span", "no. " + Numbers.count(item.index()) + ", " + report.attackTitle(item.attack()));
     html.close().open("dl");
     seen(html, "Clean", item.cleanPrediction(), item.trueClass());
     seen(html, "Attacked", item.adversarialPrediction(), item.trueClass());
@@ -441,7 +530,8 @@ public final class HtmlReport {
   }
 
   private static void picture(Html html, Picture shape, String uri, String alt) {
-    html.open("img", "alt", alt, "width", "" + shape.width(), "height", "" + shape.height(), "src", uri);
+    html.open(
+        "img", "alt", alt, "width", "" + shape.width(), "height", "" + shape.height(), "src", uri);
   }
 
   private static void seen(Html html, String who, String what, String truth) {
@@ -468,32 +558,54 @@ public final class HtmlReport {
     Settings s = report.settings();
     Provenance p = report.provenance();
     Map<String, String> rows = new LinkedHashMap<>();
-    rows.put("Data", joined(p.dataName(), Numbers.count(p.imagesUsed()) + " of "
-        + Numbers.count(p.imagesAsked()) + " images asked for"));
+    rows.put(
+        "Data",
+        joined(
+            p.dataName(),
+            p.imagesUsed() == p.imagesAsked()
+                ? Numbers.count(p.imagesUsed()) + " images"
+                : Numbers.count(p.imagesUsed())
+                    + " of "
+                    + Numbers.count(p.imagesAsked())
+                    + " images asked for"));
     rows.put("Data SHA-256", p.dataSha256());
     rows.put("Model", joined(p.arch(), p.modelFile()));
     rows.put("Model SHA-256", p.modelSha256());
     rows.put("Ranking", joined(s.rankingMethod(), p.rankingFile()));
     rows.put("Ranking SHA-256", p.rankingSha256());
     rows.put("Threat model", s.normText() + ", ε = " + s.epsilonShown());
-    rows.put("Defense", s.layer() == null ? null : joined("masks on " + s.layer(),
-        s.keep() == null ? null : "keep " + s.keep() + " units per class",
-        s.temperature() == null ? null : "temperature " + Numbers.plain(s.temperature())));
+    rows.put(
+        "Defense",
+        s.layer() == null
+            ? null
+            : joined(
+                "masks on " + s.layer(),
+                s.keep() == null ? null : "keep " + s.keep() + " units per class",
+                s.temperature() == null ? null : "temperature " + Numbers.plain(s.temperature())));
     rows.put("Judgements per image", s.evaluationRuns() == null ? null : "" + s.evaluationRuns());
     rows.put("Batch size", s.batchSize() == null ? null : "" + s.batchSize());
     s.other().forEach((k, v) -> rows.put(k, v));
     rows.put("Seed", "" + p.seed());
-    rows.put("Arithmetic", joined(p.dtype(), p.device(), p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
+    rows.put(
+        "Arithmetic",
+        joined(p.dtype(), p.device(), p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
     rows.put("Processor", p.cpu());
-    rows.put("Software", joined(p.version() == null ? null : "igdefense " + p.version(),
-        p.libtorch() == null ? null : "libtorch " + p.libtorch(), p.java() == null ? null : "Java " + p.java()));
+    rows.put(
+        "Software",
+        joined(
+            p.version() == null ? null : "igdefense " + p.version(),
+            p.libtorch() == null ? null : "libtorch " + p.libtorch(),
+            p.java() == null ? null : "Java " + p.java()));
     rows.put("Commit", p.gitCommit());
     Html html = new Html().open("table", "class", "provenance").open("tbody");
     rows.forEach(
         (label, value) -> {
           if (value != null && !value.isEmpty()) {
             String style = label.endsWith("SHA-256") || label.equals("Commit") ? "hash" : null;
-            html.open("tr").element("th", label, "scope", "row").element("td", value, "class", style).closeLine();
+            html.open("tr")
+                .element("th", label, "scope", "row")
+                .element("td", value, "class", style)
+                .closeLine();
           }
         });
     return html.close().close();
@@ -507,6 +619,8 @@ public final class HtmlReport {
 
   private Html command() {
     String line = report.commandLine();
-    return line == null ? new Html() : new Html().element("h3", "To repeat it").open("pre").element("code", line).close();
+    return line == null
+        ? new Html()
+        : new Html().element("h3", "To repeat it").open("pre").element("code", line).close();
   }
 }
