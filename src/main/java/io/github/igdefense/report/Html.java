@@ -63,6 +63,11 @@ final class Html {
     return open(tag, attributes).text(text).close();
   }
 
+  /** Opens a box that scrolls sideways, by keyboard too, where its table is wider than the page. */
+  Html scrolling(String label) {
+    return open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", label);
+  }
+
   /** Appends what another builder made. */
   Html add(Html other) {
     out.append(other);

@@ -27,7 +27,9 @@ final class Summary {
     s.append(Text.list(titles)).append(". ").append(threat());
     List<String> direct = titles(false);
     if (!direct.isEmpty()) {
-      s.append(" Attacks run directly on each classifier: ").append(Text.list(direct)).append('.');
+      s.append(titles.size() == 1 ? " Attacks: " : " Attacks run directly on each classifier: ")
+          .append(Text.list(direct))
+          .append('.');
     }
     List<String> transferred = titles(true);
     if (!transferred.isEmpty()) {

@@ -194,7 +194,7 @@ class HtmlReportTest {
       Picture clean = new Picture(1, 1, 1, new float[] {0});
       Picture attacked = new Picture(1, 1, 1, new float[] {(float) c[0]});
       GalleryItem item = new GalleryItem(0, "a", "a", "a", "a", "a", "x", clean, attacked);
-      assertThat(HtmlReport.differenceFactor(List.of(item)))
+      assertThat(Gallery.differenceFactor(List.of(item)))
           .as("largest change %s", c[0])
           .isEqualTo(c[1]);
     }
