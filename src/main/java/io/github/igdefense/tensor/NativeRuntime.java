@@ -31,6 +31,9 @@ public final class NativeRuntime {
   /** Spins of a waiting OpenMP thread before it sleeps: short, so that a busy machine is not made busier. */
   static final String DEFAULT_SPIN_COUNT = "1000";
 
+  /** What our kernels accept. */
+  private static final int MAX_THREADS = 1024;
+
   private static final Logger LOG = LoggerFactory.getLogger(NativeRuntime.class);
   private static final List<String> CUDA_LIBRARIES = List.of("c10_cuda", "torch_cuda");
 
@@ -116,11 +119,11 @@ public final class NativeRuntime {
    * Sets the number of threads of libtorch's and our own kernels (intra-op). More than the cores is allowed
    * and warned about.
    *
-   * @throws IllegalArgumentException if {@code threads} is below one
+   * @throws IllegalArgumentException if {@code threads} is below 1 or above 1024; nothing changes then
    */
   public static void setThreads(int threads) {
-    if (threads < 1) {
-      throw new IllegalArgumentException("expected at least 1 thread, got " + threads);
+    if (threads < 1 || threads > MAX_THREADS) {
+      throw new IllegalArgumentException("expected 1 to " + MAX_THREADS + " threads, got " + threads);
     }
     int cores = Runtime.getRuntime().availableProcessors();
     if (threads > cores) {
