@@ -29,6 +29,7 @@ import picocli.CommandLine.ScopeType;
       EvalCommand.class,
       TrainCommand.class,
       BenchCommand.class,
+      DoctorCommand.class,
       GenerateCompletion.class,
       CommandLine.HelpCommand.class
     })
