@@ -15,7 +15,8 @@ if(NOT IGD_SANITIZER IN_LIST _sanitizers)
 endif()
 if(NOT IGD_SANITIZER STREQUAL "none")
   target_compile_options(igd_flags INTERFACE
-    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${IGD_SANITIZER}> $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${IGD_SANITIZER}>
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
     $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer> $<$<COMPILE_LANGUAGE:CXX>:-g>)
   target_link_options(igd_flags INTERFACE -fsanitize=${IGD_SANITIZER})
 endif()

@@ -1,5 +1,5 @@
-# igd_add_instruction_sets(target source...): compiles the sources once per instruction set, each in a namespace of
-# its own, and links them all into the target; the target's dispatcher picks one at run time.
+# igd_add_instruction_sets(target source...): compiles the sources once per instruction set, each in a
+# namespace of its own, and links them all into the target; the target's dispatcher picks one at run time.
 function(igd_add_instruction_set target name vector_bytes)
   cmake_parse_arguments(arg "" "" "FLAGS;SOURCES" ${ARGN})
   set(object ${target}_${name})

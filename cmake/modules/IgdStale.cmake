@@ -1,5 +1,5 @@
-# igd_remove_stale(file...): removes what an earlier configuration with other options left in the build folder, the
-# install folder and IGD_JNI_DIR.
+# igd_remove_stale(file...): removes what an earlier configuration with other options left in the build
+# folder, the install folder and IGD_JNI_DIR.
 function(igd_remove_stale)
   foreach(file IN LISTS ARGN)
     foreach(folder "${CMAKE_BINARY_DIR}" "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_LIBDIR}" "${IGD_JNI_DIR}"

@@ -126,7 +126,7 @@ igd_status forward(const Forward<T>& f) {
                 static_cast<long long>(layout.size() * slots * static_cast<int64_t>(sizeof(T))));
   }
 
-  // The arrays of the tile of images that starts at i0, with worker-owned scratch where the caller wants none.
+  // The arrays of the tile of images that starts at i0; worker-owned scratch where the caller wants none.
   struct Rows {
     const T* z_in;
     T *z, *y, *m, *q, *pooled, *logits;

@@ -1,5 +1,5 @@
-// Argument checks with messages that say what was expected, what came and what to do. Each returns false after it
-// has stored the message.
+// Argument checks with messages that say what was expected, what came and what to do. Each returns false
+// after it has stored the message.
 #ifndef IGD_CPU_CHECKS_H_
 #define IGD_CPU_CHECKS_H_
 
@@ -84,7 +84,7 @@ class Checks {
     return true;
   }
 
-  // Every element has its own place: sorted by stride, no axis reaches into the next one. Call after strides().
+  // Every element has its own place: sorted by stride, no axis reaches into the next. Call after strides().
   bool distinct(const char* name, Strides stride, int64_t n, int64_t u, int64_t s) const {
     struct Axis {
       int64_t stride;

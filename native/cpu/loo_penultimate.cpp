@@ -1,14 +1,16 @@
 // Leave-one-out importance at the penultimate layer, in closed form.
 //
 // Zeroing unit u in front of a linear classifier changes logit c by -W[c,u] * p[n,u], p = mean_s a. So
-//   I[u,c] = mean over images of class c of |W[c,u] * p[n,u]| = |W[c,u]| * (sum_{labels[n]=c} |p[n,u]|) / count[c],
+//   I[u,c] = mean over images of class c of |W[c,u] * p[n,u]|
+//          = |W[c,u]| * (sum over labels[n]=c of |p[n,u]|) / count[c],
 // and one pass over the activations replaces U+1 forward passes.
 //
-// accumulate: a [N,U,S] strided, labels [N] -> class_sums [K,U] float64. Sums in float64, images in order, so the
-//   result is the same for any number of threads (they share units, never images).
+// accumulate: a [N,U,S] strided, labels [N] -> class_sums [K,U] float64. Sums in float64, images in order, so
+//   the result is the same for any number of threads (they share units, never images).
 //   Traffic: N*U*S*sizeof(T) bytes read once, 16 bytes of class_sums per (n,u) (in cache for small K*U).
 //   Work: N*U*(S+2) additions; bound by memory.
-// finish: W, class_sums [K,U] -> importance [U,K], a scaled transpose in 16x16 tiles. (sizeof(T)+16)*K*U bytes.
+// finish: W, class_sums [K,U] -> importance [U,K], a scaled transpose in 16x16 tiles.
+//   Traffic: (sizeof(T)+16)*K*U bytes. Work: 4*K*U FLOP.
 //
 // Compiled once per instruction set (IGD_ISA_NAMESPACE); no C++ standard library templates here (see simd.h).
 

@@ -1,16 +1,17 @@
 // Masked head: class-weighted mask between the pooled activations and the classifier, forward and backward.
 // Shapes: a [N,U,S], p, m, q [N,U], z, y, logits [N,K], W, M [K,U], b [K]; . is the elementwise product.
 //
-// forward    p = mean_s a;  z = p W^T + b (or given);  y = softmax(z/t);  m = y M;  q = m.p;  logits = q W^T + b
-// backward   dq = g W;  dp = m.dq;  dm = p.dq;  dy = dm M^T;  dz = y.(dy - sum y.dy)/t;  dp += dz W (if z was ours);
-//            da[n,u,s] = dp[n,u]/S
+// forward    p = mean_s a;  z = p W^T + b (or given);  y = softmax(z/t);  m = y M;  q = m.p;
+//            logits = q W^T + b
+// backward   dq = g W;  dp = m.dq;  dm = p.dq;  dy = dm M^T;  dz = y.(dy - sum y.dy)/t;
+//            dp += dz W (if z was ours);  da[n,u,s] = dp[n,u]/S
 //
-// Traffic: forward reads N*U*S*sizeof(T) bytes of a once; W (and the rows of M with y != 0) comes once per tile of
-//   images, from cache if K*U*sizeof(T) fits. Backward writes N*U*S*sizeof(T) bytes once.
-// Work: 4*N*K*U FLOP forward, 2*N*K*U backward, plus 2*U per (image, class with y != 0) for each of m, dy, dz W;
-//   at t = 0.01 that is one or two classes per image.
-// Blocking: the dot products of 4 images x 4 classes (AVX-512; 4x2 for AVX2) share registers; each product has its
-//   own vector accumulator over u, so an image's result does not depend on the images beside it.
+// Traffic: forward reads N*U*S*sizeof(T) bytes of a once; W (and the rows of M with y != 0) comes once per
+//   tile of images, from cache if K*U*sizeof(T) fits. Backward writes N*U*S*sizeof(T) bytes once.
+// Work: 4*N*K*U FLOP forward, 2*N*K*U backward, plus 2*U per (image, class with y != 0) for each of m, dy, dz
+//   W; at t = 0.01 that is one or two classes per image.
+// Blocking: the dot products of 4 images x 4 classes (AVX-512; 4x2 for AVX2) share registers; each product
+//   has its own vector accumulator over u, so an image's result does not depend on the images beside it.
 //
 // Compiled once per instruction set (IGD_ISA_NAMESPACE); no C++ standard library templates here (see simd.h).
 
@@ -124,11 +125,12 @@ void linear(const T* x, const T* weight, const T* bias, int64_t n, int64_t c0, i
   }
 }
 
-// exp(x) rounds to 0 below these.
-inline double exp_floor(const float*) { return -104.0; }
-inline double exp_floor(const double*) { return -746.0; }
+// Weights below exp of these (1e-30, 1e-290) become 0: they are far below the rounding of the weights' sum,
+// and kept they would lead to subnormal products, a hundred times slower than others.
+inline double exp_floor(const float*) { return -69.0; }
+inline double exp_floor(const double*) { return -667.0; }
 
-// In double for both types: with a small temperature the argument is large, and float's rounding of it would show.
+// In double for both types: with a small temperature the argument is large, and float would round it.
 template <typename T>
 void softmax(const T* z, int64_t n, int64_t k, double temperature, T* y) {
   const double floor = exp_floor(z);
@@ -245,17 +247,22 @@ void multiply(const T* x, const T* y, int64_t n, int64_t u0, int64_t u1, int64_t
   }
 }
 
-// kBlock vectors of units (or one partial vector of `left` units) for kRows images, over all classes.
+// Rows of W that a strip takes at once: at a power-of-two row length, more of them would not find room in the
+// few cache sets that they share.
+constexpr int64_t kClassTile = 64;
+
+// kBlock vectors of units for kRows images, over the classes [c0,c1); `out` already has those before c0.
 template <typename T, int kRows, int kBlock>
-IGD_INLINE void combine_block(const T* g, const T* weight, int64_t k, int64_t units, T* out) {
+IGD_INLINE void combine_block(const T* g, const T* weight, int64_t c0, int64_t c1, int64_t k, int64_t units,
+                              T* out) {
   constexpr int64_t kLanes = Vec<T>::kLanes;
   Vec<T> acc[kRows][kBlock];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-    for (int j = 0; j < kBlock; ++j) acc[r][j] = zero<T>();
+    for (int j = 0; j < kBlock; ++j) acc[r][j] = c0 == 0 ? zero<T>() : load<T>(out + r * units + j * kLanes);
   }
-  for (int64_t c = 0; c < k; ++c) {
+  for (int64_t c = c0; c < c1; ++c) {
     Vec<T> wv[kBlock];
 #pragma GCC unroll 8
     for (int j = 0; j < kBlock; ++j) wv[j] = load<T>(weight + c * units + j * kLanes);
@@ -282,15 +289,18 @@ void combine_partial(const T* g, const T* weight, int64_t k, int64_t units, int6
   store_partial(out, acc, left);
 }
 
-// All images for one strip of kBlock vectors of units: the strip of W stays in cache.
+// All images for one strip of kBlock vectors of units: its rows of W stay in cache.
 template <typename T, int kBlock>
 void combine_strip(const T* g, const T* weight, int64_t n, int64_t k, int64_t units, T* out) {
   constexpr int kRows = kBlock > kBlockColumns ? 2 : 4;
-  int64_t i = 0;
-  for (; i + kRows <= n; i += kRows) {
-    combine_block<T, kRows, kBlock>(g + i * k, weight, k, units, out + i * units);
+  for (int64_t c = 0; c < k; c += kClassTile) {
+    const int64_t c_end = min_of(c + kClassTile, k);
+    int64_t i = 0;
+    for (; i + kRows <= n; i += kRows) {
+      combine_block<T, kRows, kBlock>(g + i * k, weight, c, c_end, k, units, out + i * units);
+    }
+    for (; i < n; ++i) combine_block<T, 1, kBlock>(g + i * k, weight, c, c_end, k, units, out + i * units);
   }
-  for (; i < n; ++i) combine_block<T, 1, kBlock>(g + i * k, weight, k, units, out + i * units);
 }
 
 template <typename T>
@@ -364,17 +374,17 @@ IGD_INLINE void fill_contiguous(T* p, T value, int64_t count) {
   constexpr int64_t kLanes = Vec<T>::kLanes;
   if (count >= kLanes) {
     const Vec<T> v = splat(value);
-    for (int64_t i = 0; i + kLanes <= count; i += kLanes) store(p + i, v);
+    for (int64_t i = 0; i + kLanes < count; i += kLanes) store(p + i, v);
     store(p + count - kLanes, v);  // the rest, overlapping
   } else {
-    for (int64_t i = 0; i < count; ++i) p[i] = value;
+    store_partial(p, splat(value), count);
   }
 }
 
 template <typename T>
 void spread(const T* dp, int64_t n, int64_t u0, int64_t u1, int64_t s, int64_t units, T* grad_a,
             Strides stride) {
-  constexpr int64_t kChunk = 64;
+  constexpr int64_t kChunk = 256;
   T value[kChunk];
   const T size = static_cast<T>(s);
   for (int64_t i = 0; i < n; ++i) {
@@ -388,11 +398,7 @@ void spread(const T* dp, int64_t n, int64_t u0, int64_t u1, int64_t s, int64_t u
       } else if (stride.u == 1) {
         for (int64_t q = 0; q < s; ++q) {
           T* row = target + q * stride.s;
-          if (count == kChunk) {
-            memcpy(row, value, sizeof(value));
-          } else {
-            for (int64_t j = 0; j < count; ++j) row[j] = value[j];
-          }
+          for (int64_t j = 0; j < count; ++j) row[j] = value[j];
         }
       } else {
         for (int64_t j = 0; j < count; ++j) {

@@ -87,8 +87,9 @@ std::atomic<int>& thread_count() {
   return count;
 }
 
-// Waking a team costs several microseconds, more when its threads sleep: each must have this much to do.
-constexpr double kNanosecondsPerWorker = 20e3;
+// Waking a team costs microseconds on a quiet machine and milliseconds on one whose processors are taken, so
+// each worker must have this much to do.
+constexpr double kNanosecondsPerWorker = 100e3;
 
 // ---- scratch ----
 
@@ -131,7 +132,7 @@ int workers_for(double nanoseconds) {
 
 #if defined(IGD_STD_THREADS)
 
-// For the thread sanitizer, which cannot see the synchronisation inside an OpenMP runtime that is not instrumented.
+// For the thread sanitizer: it cannot see the synchronisation inside an uninstrumented OpenMP.
 void parallel_for(int workers, int64_t tasks, RangeBody body, const void* context) {
   if (workers > tasks) workers = static_cast<int>(tasks);
   if (workers <= 1) {

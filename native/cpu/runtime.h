@@ -17,7 +17,7 @@ __attribute__((format(printf, 2, 3))) igd_status fail(igd_status status, const c
 template <typename T>
 const KernelTable<T>& kernels();
 
-// Number of threads worth using for work that takes one thread about `nanoseconds`: 1 below the price of a fork.
+// Number of threads worth using for work that takes one thread about `nanoseconds`: 1 if a fork costs more.
 int workers_for(double nanoseconds);
 
 // Work on the tasks [begin,end) by the worker of that number.
@@ -37,8 +37,8 @@ void parallel(int workers, int64_t tasks, const F& f) {
       &f);
 }
 
-// At least `bytes` of 64-byte aligned memory that belongs to the calling thread and lasts until its next call of
-// this function; nullptr if there is none. Kept between calls, so that a kernel call does not allocate.
+// At least `bytes` of 64-byte aligned memory that belongs to the calling thread and lasts until its next call
+// of this function; nullptr if there is none. Kept between calls, so that a kernel call does not allocate.
 void* scratch(size_t bytes);
 
 }  // namespace igd

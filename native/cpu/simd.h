@@ -1,12 +1,17 @@
-// One vector register of the instruction set that the file is compiled for (IGD_ISA_NAMESPACE, IGD_VECTOR_BYTES).
-// IGD_VECTOR_BYTES 0 is plain C++: an array of four elements. Otherwise the compiler's vector extension.
-// Everything lives in the instruction set's own namespace and is always inlined: no symbol can be merged with that
-// of another instruction set. Nothing of the C++ standard library may be used here for the same reason.
+// One vector register of the instruction set that the file is compiled for: IGD_ISA_NAMESPACE,
+// IGD_VECTOR_BYTES. IGD_VECTOR_BYTES 0 is plain C++, an array of four elements; 32 and 64 use the compiler's
+// vector extension, with intrinsics where it has no word for what is meant (partial loads, bytes to 0/1).
+// Everything lives in the instruction set's own namespace and is always inlined: no symbol can be merged with
+// that of another instruction set. Nothing of the C++ standard library may be used here for the same reason.
 #ifndef IGD_CPU_SIMD_H_
 #define IGD_CPU_SIMD_H_
 
 #include <stdint.h>
 #include <string.h>
+
+#if defined(IGD_VECTOR_BYTES) && IGD_VECTOR_BYTES > 0
+#include <immintrin.h>
+#endif
 
 #if !defined(IGD_ISA_NAMESPACE) || !defined(IGD_VECTOR_BYTES)
 #error "compile with -DIGD_ISA_NAMESPACE=... and -DIGD_VECTOR_BYTES=..."
@@ -83,6 +88,32 @@ IGD_INLINE T sum(Vec<T> a) {
   return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
 }
 
+// out[j] = sum(a[j])
+template <typename T>
+IGD_INLINE void store_sums(T* out, const Vec<T> (&a)[4]) {
+  for (int j = 0; j < 4; ++j) out[j] = sum(a[j]);
+}
+
+// The first `count` (< kLanes) elements, the rest 0.
+template <typename T, typename From>
+IGD_INLINE Vec<T> load_partial(const From* p, int64_t count) {
+  Vec<T> r = {};
+  for (int64_t i = 0; i < count; ++i) r.v[i] = static_cast<T>(p[i]);
+  return r;
+}
+
+template <typename T>
+IGD_INLINE Vec<T> load_mask_partial(const uint8_t* p, int64_t count) {
+  Vec<T> r = {};
+  for (int64_t i = 0; i < count; ++i) r.v[i] = p[i] != 0 ? T(1) : T(0);
+  return r;
+}
+
+template <typename T>
+IGD_INLINE void store_partial(T* p, Vec<T> x, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) p[i] = x.v[i];
+}
+
 #else
 
 template <typename T>
@@ -121,32 +152,148 @@ IGD_INLINE Vec<T> load(const From* p) {
   return Loader<T, From>::load(p);
 }
 
+// 1 where the byte is not 0, else 0; the first `count` elements, the rest 0; see the plain versions.
+#if IGD_VECTOR_BYTES == 64
+
 template <typename T>
-struct IntegerOf;
+struct Partial;
+
 template <>
-struct IntegerOf<float> {
-  typedef int32_t Type;
+struct Partial<float> {
+  static IGD_INLINE __mmask16 lanes(int64_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+  static IGD_INLINE Vec<float> load(const float* p, int64_t count) {
+    return {_mm512_maskz_loadu_ps(lanes(count), p)};
+  }
+  static IGD_INLINE void store(float* p, Vec<float> x, int64_t count) {
+    _mm512_mask_storeu_ps(p, lanes(count), x.v);
+  }
+  static IGD_INLINE Vec<float> ones(__mmask16 lanes) {
+    return {_mm512_maskz_mov_ps(lanes, _mm512_set1_ps(1.0f))};
+  }
+  static IGD_INLINE Vec<float> load_mask(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return ones(_mm_test_epi8_mask(bytes, bytes));
+  }
+  static IGD_INLINE Vec<float> load_mask(const uint8_t* p, int64_t count) {
+    const __m128i bytes = _mm_maskz_loadu_epi8(lanes(count), p);
+    return ones(_mm_test_epi8_mask(bytes, bytes));
+  }
 };
+
 template <>
-struct IntegerOf<double> {
-  typedef int64_t Type;
+struct Partial<double> {
+  static IGD_INLINE __mmask8 lanes(int64_t count) { return static_cast<__mmask8>((1u << count) - 1); }
+  static IGD_INLINE Vec<double> load(const double* p, int64_t count) {
+    return {_mm512_maskz_loadu_pd(lanes(count), p)};
+  }
+  static IGD_INLINE Vec<double> load(const float* p, int64_t count) {
+    return {_mm512_maskz_cvtps_pd(0xff, _mm256_maskz_loadu_ps(lanes(count), p))};
+  }
+  static IGD_INLINE void store(double* p, Vec<double> x, int64_t count) {
+    _mm512_mask_storeu_pd(p, lanes(count), x.v);
+  }
+  static IGD_INLINE Vec<double> ones(__mmask16 lanes) {
+    return {_mm512_maskz_mov_pd(static_cast<__mmask8>(lanes), _mm512_set1_pd(1.0))};
+  }
+  static IGD_INLINE Vec<double> load_mask(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return ones(_mm_test_epi8_mask(bytes, bytes));
+  }
+  static IGD_INLINE Vec<double> load_mask(const uint8_t* p, int64_t count) {
+    const __m128i bytes = _mm_maskz_loadu_epi8(lanes(count), p);
+    return ones(_mm_test_epi8_mask(bytes, bytes));
+  }
 };
+
+#else
+
+// The bytes of a partial vector of masks, as one integer.
+IGD_INLINE uint64_t load_bytes(const uint8_t* p, int64_t count) {
+  uint64_t bytes = 0;
+  for (int64_t i = 0; i < count; ++i) bytes |= static_cast<uint64_t>(p[i]) << (8 * i);
+  return bytes;
+}
+
+template <typename T>
+struct Partial;
+
+template <>
+struct Partial<float> {
+  static IGD_INLINE __m256i lanes(int64_t count) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static IGD_INLINE Vec<float> load(const float* p, int64_t count) {
+    return {_mm256_maskload_ps(p, lanes(count))};
+  }
+  static IGD_INLINE void store(float* p, Vec<float> x, int64_t count) {
+    _mm256_maskstore_ps(p, lanes(count), x.v);
+  }
+  static IGD_INLINE Vec<float> ones(uint64_t bytes) {
+    const __m256i wide = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(bytes)));
+    const __m256i zeros = _mm256_cmpeq_epi32(wide, _mm256_setzero_si256());
+    return {_mm256_andnot_ps(_mm256_castsi256_ps(zeros), _mm256_set1_ps(1.0f))};
+  }
+  static IGD_INLINE Vec<float> load_mask(const uint8_t* p) {
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof(bytes));
+    return ones(bytes);
+  }
+  static IGD_INLINE Vec<float> load_mask(const uint8_t* p, int64_t count) {
+    return ones(load_bytes(p, count));
+  }
+};
+
+template <>
+struct Partial<double> {
+  static IGD_INLINE __m256i lanes(int64_t count) {
+    return _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), _mm256_setr_epi64x(0, 1, 2, 3));
+  }
+  static IGD_INLINE Vec<double> load(const double* p, int64_t count) {
+    return {_mm256_maskload_pd(p, lanes(count))};
+  }
+  static IGD_INLINE Vec<double> load(const float* p, int64_t count) {
+    const __m128i four = _mm_cmpgt_epi32(_mm_set1_epi32(static_cast<int>(count)), _mm_setr_epi32(0, 1, 2, 3));
+    return {_mm256_cvtps_pd(_mm_maskload_ps(p, four))};
+  }
+  static IGD_INLINE void store(double* p, Vec<double> x, int64_t count) {
+    _mm256_maskstore_pd(p, lanes(count), x.v);
+  }
+  static IGD_INLINE Vec<double> ones(uint32_t bytes) {
+    const __m256i wide = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(static_cast<int>(bytes)));
+    const __m256i zeros = _mm256_cmpeq_epi64(wide, _mm256_setzero_si256());
+    return {_mm256_andnot_pd(_mm256_castsi256_pd(zeros), _mm256_set1_pd(1.0))};
+  }
+  static IGD_INLINE Vec<double> load_mask(const uint8_t* p) {
+    uint32_t bytes;
+    memcpy(&bytes, p, sizeof(bytes));
+    return ones(bytes);
+  }
+  static IGD_INLINE Vec<double> load_mask(const uint8_t* p, int64_t count) {
+    return ones(static_cast<uint32_t>(load_bytes(p, count)));
+  }
+};
+
+#endif
 
 template <typename T>
 IGD_INLINE Vec<T> load_mask(const uint8_t* p) {
-  typedef uint8_t Bytes __attribute__((vector_size(Vec<T>::kLanes)));
-  typedef typename IntegerOf<T>::Type Integer;
-  typedef Integer Integers __attribute__((vector_size(IGD_VECTOR_BYTES)));
-  Bytes bytes;
-  memcpy(&bytes, p, sizeof(bytes));
-  const Integers wide = __builtin_convertvector(bytes, Integers);
-  const Vec<T> one = splat(T(1));
-  Integers bits;
-  memcpy(&bits, &one.v, sizeof(bits));
-  bits &= (wide != 0);
-  Vec<T> r;
-  memcpy(&r.v, &bits, sizeof(bits));
-  return r;
+  return Partial<T>::load_mask(p);
+}
+
+template <typename T>
+IGD_INLINE Vec<T> load_mask_partial(const uint8_t* p, int64_t count) {
+  return Partial<T>::load_mask(p, count);
+}
+
+template <typename T, typename From>
+IGD_INLINE Vec<T> load_partial(const From* p, int64_t count) {
+  return Partial<T>::load(p, count);
+}
+
+template <typename T>
+IGD_INLINE void store_partial(T* p, Vec<T> x, int64_t count) {
+  Partial<T>::store(p, x, count);
 }
 
 template <typename T>
@@ -210,40 +357,47 @@ IGD_INLINE T sum(Vec<T> a) {
   return sum_register(a.v);
 }
 
+// The first steps of sum_register, down to 16 bytes.
+IGD_INLINE Float4 fold(Float4 a) { return a; }
+IGD_INLINE Double2 fold(Double2 a) { return a; }
+IGD_INLINE Float4 fold(Float8 a) {
+  return __builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7);
+}
+IGD_INLINE Double2 fold(Double4 a) {
+  return __builtin_shufflevector(a, a, 0, 1) + __builtin_shufflevector(a, a, 2, 3);
+}
+#if IGD_VECTOR_BYTES >= 64
+IGD_INLINE Float4 fold(Float16 a) {
+  return fold(__builtin_shufflevector(a, a, 0, 1, 2, 3, 4, 5, 6, 7) +
+              __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+IGD_INLINE Double2 fold(Double8 a) {
+  return fold(__builtin_shufflevector(a, a, 0, 1, 2, 3) + __builtin_shufflevector(a, a, 4, 5, 6, 7));
+}
+#endif
+
+// out[j] = sum(a[j]), bit for bit, four at a time: the last steps share instructions.
+IGD_INLINE void store_sums(float* out, const Vec<float> (&a)[4]) {
+  const Float4 f0 = fold(a[0].v), f1 = fold(a[1].v), f2 = fold(a[2].v), f3 = fold(a[3].v);
+  // Each (x[0]+x[2], y[0]+y[2], x[1]+x[3], y[1]+y[3]).
+  const Float4 p = __builtin_shufflevector(f0, f1, 0, 4, 1, 5) + __builtin_shufflevector(f0, f1, 2, 6, 3, 7);
+  const Float4 q = __builtin_shufflevector(f2, f3, 0, 4, 1, 5) + __builtin_shufflevector(f2, f3, 2, 6, 3, 7);
+  const Float4 sums = __builtin_shufflevector(p, q, 0, 1, 4, 5) + __builtin_shufflevector(p, q, 2, 3, 6, 7);
+  memcpy(out, &sums, sizeof(sums));
+}
+IGD_INLINE void store_sums(double* out, const Vec<double> (&a)[4]) {
+  const Double2 f0 = fold(a[0].v), f1 = fold(a[1].v), f2 = fold(a[2].v), f3 = fold(a[3].v);
+  const Double2 p = __builtin_shufflevector(f0, f1, 0, 2) + __builtin_shufflevector(f0, f1, 1, 3);
+  const Double2 q = __builtin_shufflevector(f2, f3, 0, 2) + __builtin_shufflevector(f2, f3, 1, 3);
+  memcpy(out, &p, sizeof(p));
+  memcpy(out + 2, &q, sizeof(q));
+}
+
 #endif
 
 template <typename T>
 IGD_INLINE Vec<T> zero() {
   return splat(T(0));
-}
-
-// The first `count` (< kLanes) elements, the rest 0.
-template <typename T, typename From>
-IGD_INLINE Vec<T> load_partial(const From* p, int64_t count) {
-  From buffer[Vec<T>::kLanes] = {};
-  for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
-  return load<T>(buffer);
-}
-
-template <typename T>
-IGD_INLINE Vec<T> load_mask_partial(const uint8_t* p, int64_t count) {
-  uint8_t buffer[Vec<T>::kLanes] = {};
-  for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
-  return load_mask<T>(buffer);
-}
-
-template <typename T>
-IGD_INLINE void store_partial(T* p, Vec<T> x, int64_t count) {
-  T buffer[Vec<T>::kLanes];
-  store(buffer, x);
-  for (int64_t i = 0; i < count; ++i) p[i] = buffer[i];
-}
-
-// Registers of a block of `count` (1 <= count <= kMax) vectors: whole ones, the last one perhaps partial. Used where
-// a loop over a row ends.
-template <typename T, typename From>
-IGD_INLINE Vec<T> load_upto(const From* p, int64_t left) {
-  return left >= Vec<T>::kLanes ? load<T>(p) : load_partial<T>(p, left);
 }
 
 }  // namespace IGD_ISA_NAMESPACE

@@ -1,5 +1,5 @@
-// igd_bench_kernels [THREADS]: best and median time of the kernels at the sizes of a CIFAR ResNet-18 head, with the
-// rate at which activations are read or written. Not a test: run it on a quiet machine.
+// igd_bench_kernels [THREADS]: best and median time of the kernels at the sizes of a CIFAR ResNet-18 head,
+// with the rate at which activations are read or written. Not a test: run it on a quiet machine.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -32,10 +32,15 @@ void run(int64_t n, int64_t u, int64_t s, int64_t k, bool channels_last) {
   std::vector<float> a(static_cast<size_t>(n * u * s)), grad(a.size()), weight(static_cast<size_t>(k * u)),
       bias(static_cast<size_t>(k)), pooled(static_cast<size_t>(n * u)), y(static_cast<size_t>(n * k)),
       logits(static_cast<size_t>(n * k)), g(static_cast<size_t>(n * k), 0.1f);
-  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i * 7919 % 1000) * 1e-3f;
-  for (size_t i = 0; i < weight.size(); ++i) weight[i] = static_cast<float>(i * 104729 % 1000) * 1e-3f - 0.5f;
+  unsigned state = 1;
+  const auto random = [&] {
+    state = state * 1664525u + 1013904223u;
+    return static_cast<float>(state >> 8) / 16777216.0f;
+  };
+  for (float& x : a) x = random();
+  for (float& x : weight) x = random() - 0.5f;
   std::vector<uint8_t> masks(static_cast<size_t>(k * u));
-  for (size_t i = 0; i < masks.size(); ++i) masks[i] = i * 31 % 10 == 0;
+  for (size_t i = 0; i < masks.size(); ++i) masks[i] = random() < 0.1f;
   std::vector<int64_t> labels(static_cast<size_t>(n)), counts(static_cast<size_t>(k));
   for (int64_t i = 0; i < n; ++i) labels[static_cast<size_t>(i)] = i % k;
   std::vector<double> sums(static_cast<size_t>(k * u));

@@ -129,7 +129,7 @@ void check_definition() {
 
 template <typename T>
 void check_threads(const std::string& isa) {
-  const int64_t n = 64, u = 1027, s = 16, k = 10;
+  const int64_t n = 64, u = 1027, s = 16, k = 10;  // large enough for threads
   const int threads = igd_threads_get();
   for (Order order : kOrders) {
     Activation<T> a(order, n, u, s);

@@ -44,8 +44,8 @@ void self_check() {
   if (report().failures != 3) std::exit(0);  // WILL_FAIL: this is the failure
 }
 
-// A fault inside the library that its sanitizer must report: class_sums is one row short; and two threads add to
-// the same sums.
+// A fault inside the library that its sanitizer must report: class_sums is one row short; and two threads add
+// to the same sums.
 void planted_fault() {
   const int64_t n = 2, u = 8, k = 3;
   std::vector<float> a(static_cast<size_t>(n * u), 1.0f);

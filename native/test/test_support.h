@@ -79,8 +79,8 @@ inline const char* order_name(Order order) {
 }
 constexpr Order kOrders[] = {Order::kNchw, Order::kChannelsLast, Order::kGeneric, Order::kPadded};
 
-// a[N,U,S] in one of the layouts. Gaps between elements hold a NaN with a payload: reading one shows in the result,
-// writing one is seen by gaps_intact().
+// a[N,U,S] in one of the layouts. Gaps between elements hold NaN: reading one shows in the result, and
+// writing one in written().
 template <typename T>
 struct Activation {
   int64_t n, u, s;

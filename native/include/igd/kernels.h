@@ -130,6 +130,7 @@ IGD_API igd_status igd_loo_penultimate_finish(int dtype, const void* weight, int
  * soft_weights_out [N,K] or NULL: y (the backward needs them)
  * soft_mask_out    [N,U] or NULL: m (the backward can use it)
  * logits_out       [N,K]
+ * Soft weights below 1e-30 (float64: 1e-290) of the largest are 0, and their classes' masks are not read.
  * A NaN or +infinity in z of an image makes its soft weights, mask and logits NaN.
  * Arithmetic in dtype, several partial sums. Cost: reads a once, about N*K*U*4 FLOP.
  */
