@@ -90,6 +90,7 @@ final class Rounds {
       }
       boolean all = context.selection() == PointSelection.ALL;
       boolean[] robust = correct.clone();
+      boolean[] found = new boolean[n];
       double[] bestLoss = new double[n];
       Arrays.fill(bestLoss, Double.NaN);
       long[] gradients = new long[n];
@@ -134,7 +135,8 @@ final class Rounds {
           boolean[] better = new boolean[rows.length];
           for (int j = 0; j < rows.length; j++) {
             int i = rows[j];
-            broken[j] = robust[i] && !outcome.robust()[j];
+            broken[j] = !found[i] && !outcome.robust()[j];
+            found[i] |= broken[j];
             better[j] = !(outcome.bestLoss()[j] <= bestLoss[i]);
             robust[i] &= outcome.robust()[j];
             bestLoss[i] = better[j] ? outcome.bestLoss()[j] : bestLoss[i];

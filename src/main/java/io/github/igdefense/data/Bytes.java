@@ -22,10 +22,12 @@ public final class Bytes {
   static final long MAP_ABOVE = 16L << 20;
 
   private final ByteBuffer[] segments; // all but the last hold SEGMENT bytes
+  private final long base; // where we begin within the segments
   private final long length;
 
-  private Bytes(ByteBuffer[] segments, long length) {
+  private Bytes(ByteBuffer[] segments, long base, long length) {
     this.segments = segments;
+    this.base = base;
     this.length = length;
   }
 
@@ -38,13 +40,13 @@ public final class Bytes {
   public static Bytes of(ByteBuffer buffer) {
     ByteBuffer view = buffer.slice().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
     if (view.limit() <= SEGMENT) {
-      return new Bytes(new ByteBuffer[] {view}, view.limit());
+      return new Bytes(new ByteBuffer[] {view}, 0, view.limit());
     }
     ByteBuffer[] parts = {
       view.slice(0, SEGMENT).order(ByteOrder.LITTLE_ENDIAN),
       view.slice(SEGMENT, view.limit() - SEGMENT).order(ByteOrder.LITTLE_ENDIAN)
     };
-    return new Bytes(parts, view.limit());
+    return new Bytes(parts, 0, view.limit());
   }
 
   /** Segments in order; all but the last must hold exactly 1 GiB. */
@@ -53,7 +55,7 @@ public final class Bytes {
     for (int i = 0; i < parts.length; i++) {
       views[i] = parts[i].slice().asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
     }
-    return new Bytes(views, length);
+    return new Bytes(views, 0, length);
   }
 
   static int segmentSize() {
@@ -106,37 +108,7 @@ public final class Bytes {
   /** A part, sharing memory. */
   public Bytes slice(long offset, long count) {
     Objects.checkFromIndexSize(offset, count, length);
-    int parts = Math.max(1, (int) ((count + SEGMENT - 1) >>> SEGMENT_BITS));
-    ByteBuffer[] views = new ByteBuffer[parts];
-    for (int i = 0; i < parts; i++) {
-      long start = (long) i << SEGMENT_BITS;
-      long size = Math.min(SEGMENT, count - start);
-      long from = offset + start;
-      int segment = (int) (from >>> SEGMENT_BITS);
-      int inner = (int) (from & SEGMENT - 1);
-      if (inner + size <= SEGMENT) {
-        ByteBuffer whole = segment < segments.length ? segments[segment] : ByteBuffer.allocate(0);
-        views[i] =
-            (segment < segments.length ? whole.slice(inner, (int) size) : whole)
-                .order(ByteOrder.LITTLE_ENDIAN);
-      } else {
-        return unaligned(offset, count);
-      }
-    }
-    return new Bytes(views, count);
-  }
-
-  /** Copies a part that crosses segment borders; happens only beyond 1 GiB. */
-  private Bytes unaligned(long offset, long count) {
-    int parts = (int) ((count + SEGMENT - 1) >>> SEGMENT_BITS);
-    ByteBuffer[] copies = new ByteBuffer[parts];
-    for (int i = 0; i < parts; i++) {
-      long start = (long) i << SEGMENT_BITS;
-      byte[] copy = new byte[(int) Math.min(SEGMENT, count - start)];
-      get(offset + start, copy, 0, copy.length);
-      copies[i] = ByteBuffer.wrap(copy);
-    }
-    return ofSegments(copies, count);
+    return new Bytes(segments, base + offset, count);
   }
 
   /** Copies {@code count} bytes from {@code offset} into {@code target[at ..]}. */
@@ -144,7 +116,7 @@ public final class Bytes {
     Objects.checkFromIndexSize(offset, count, length);
     int done = 0;
     while (done < count) {
-      long from = offset + done;
+      long from = base + offset + done;
       ByteBuffer segment = segments[(int) (from >>> SEGMENT_BITS)];
       int inner = (int) (from & SEGMENT - 1);
       int n = Math.min(count - done, segment.limit() - inner);
@@ -164,7 +136,7 @@ public final class Bytes {
   /** The byte at {@code offset}. */
   public byte getByte(long offset) {
     Objects.checkIndex(offset, length);
-    return segments[(int) (offset >>> SEGMENT_BITS)].get((int) (offset & SEGMENT - 1));
+    return segment(offset).get((int) (base + offset & SEGMENT - 1));
   }
 
   /** The 16-bit value at {@code offset}. */
@@ -196,12 +168,12 @@ public final class Bytes {
   }
 
   private ByteBuffer segment(long offset) {
-    return segments[(int) (offset >>> SEGMENT_BITS)];
+    return segments[(int) (base + offset >>> SEGMENT_BITS)];
   }
 
   private int inner(long offset, int size) {
     Objects.checkFromIndexSize(offset, size, length);
-    int inner = (int) (offset & SEGMENT - 1);
+    int inner = (int) (base + offset & SEGMENT - 1);
     return inner <= SEGMENT - size ? inner : -1;
   }
 
@@ -210,31 +182,46 @@ public final class Bytes {
   }
 
   /**
-   * All bytes as one read-only little-endian buffer at position 0, without a copy.
+   * All bytes as one read-only little-endian buffer at position 0; a copy only if they cross a border of 1
+   * GiB in a larger file.
    *
    * @throws InputException if there are more than 1 GiB (use the other accessors)
    */
   public ByteBuffer asBuffer() {
-    if (segments.length != 1) {
+    if (length > SEGMENT) {
       throw new InputException("expected at most 1 GiB in one piece, got " + length + " bytes");
     }
-    return segments[0].duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer[] parts = buffers();
+    return parts.length == 1
+        ? parts[0]
+        : ByteBuffer.wrap(get(0, (int) length)).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /** The bytes as consecutive read-only little-endian buffers of up to 1 GiB each, without a copy. */
+  /**
+   * The bytes as consecutive read-only little-endian buffers of up to 1 GiB each, without a copy. A
+   * multi-byte value may lie across two of them.
+   */
   public ByteBuffer[] buffers() {
-    ByteBuffer[] copies = new ByteBuffer[segments.length];
-    for (int i = 0; i < copies.length; i++) {
-      copies[i] = segments[i].duplicate().order(ByteOrder.LITTLE_ENDIAN);
+    if (length == 0) {
+      return new ByteBuffer[] {ByteBuffer.allocate(0).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN)};
     }
-    return copies;
+    int first = (int) (base >>> SEGMENT_BITS);
+    int last = (int) (base + length - 1 >>> SEGMENT_BITS);
+    ByteBuffer[] parts = new ByteBuffer[last - first + 1];
+    for (int i = first; i <= last; i++) {
+      long start = Math.max(base, (long) i << SEGMENT_BITS);
+      long end = Math.min(base + length, (long) (i + 1) << SEGMENT_BITS);
+      int inner = (int) (start & SEGMENT - 1);
+      parts[i - first] = segments[i].slice(inner, (int) (end - start)).order(ByteOrder.LITTLE_ENDIAN);
+    }
+    return parts;
   }
 
   /** SHA-256 of the bytes, lower-case hex. Reads them all. */
   public String sha256() {
     MessageDigest digest = Hashes.digest();
-    for (ByteBuffer segment : segments) {
-      digest.update(segment.duplicate());
+    for (ByteBuffer part : buffers()) {
+      digest.update(part);
     }
     return HexFormat.of().formatHex(digest.digest());
   }

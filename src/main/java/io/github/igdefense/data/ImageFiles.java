@@ -9,28 +9,42 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Locale;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
+import javax.imageio.spi.ImageReaderSpi;
 import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * Decodes JPEG and PNG files to 8-bit RGB, as Pillow's {@code convert("RGB")} does: samples are taken as
- * stored, colour profiles and orientation tags are ignored, alpha is dropped. Grey is repeated; CMYK JPEGs
- * are converted by the TwelveMonkeys reader, whose values differ slightly from Pillow's. Stateless and
- * thread-safe.
+ * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are taken as
+ * stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is repeated, and
+ * four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so) turned to RGB by its
+ * integer formula. Stateless and thread-safe.
  */
 final class ImageFiles {
   private static final int MAX_SIDE = 1 << 15;
   private static final long MAX_PIXELS = 1L << 26;
   private static final long MAX_FILE = 1L << 28;
 
-  static {
-    ImageIO.setUseCache(false);
-  }
+  private static final List<ImageReaderSpi> JPEG_READERS = providers("jpeg");
+  private static final List<ImageReaderSpi> PNG_READERS = providers("png");
 
   private ImageFiles() {}
+
+  private static List<ImageReaderSpi> providers(String format) {
+    List<ImageReaderSpi> found = new ArrayList<>();
+    Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName(format);
+    while (readers.hasNext()) {
+      ImageReader reader = readers.next();
+      found.add(reader.getOriginatingProvider());
+      reader.dispose();
+    }
+    return List.copyOf(found);
+  }
 
   /** Rows and columns of an image. */
   record Size(int height, int width) {
@@ -153,6 +167,9 @@ final class ImageFiles {
               + (found == null ? "something else or a damaged file" : found.toString()));
     }
     try {
+      if (!isPng(content) && components(content) == 4) {
+        return cmyk(content, size);
+      }
       BufferedImage image = read(content, file);
       if (image.getHeight() != size.height || image.getWidth() != size.width) {
         throw new InputException("expected an image of " + size + " at " + file + ", its header is wrong");
@@ -168,20 +185,16 @@ final class ImageFiles {
   }
 
   private static BufferedImage read(byte[] content, Path file) throws IOException {
-    boolean png = (content[0] & 0xff) == 0x89;
-    boolean platform = png || components(content) != 4;
+    boolean png = isPng(content);
     IOException failure = null;
-    // The platform's JPEG reader is faster; TwelveMonkeys' knows CMYK and many irregular files.
-    for (int pass = 0; pass < 2; pass++) {
-      Iterator<ImageReader> readers = ImageIO.getImageReadersByFormatName(png ? "png" : "jpeg");
-      while (readers.hasNext()) {
-        ImageReader reader = readers.next();
-        boolean own = reader.getClass().getName().startsWith("com.sun.");
-        if (own != (platform == (pass == 0))) {
-          reader.dispose();
+    // The platform's reader is faster; TwelveMonkeys' also knows many irregular JPEG files.
+    for (boolean platform : new boolean[] {true, false}) {
+      for (ImageReaderSpi provider : png ? PNG_READERS : JPEG_READERS) {
+        if (platform != isPlatform(provider)) {
           continue;
         }
-        try (ImageInputStream in = ImageIO.createImageInputStream(new ByteArrayInputStream(content))) {
+        ImageReader reader = provider.createReaderInstance();
+        try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
           reader.setInput(in, true, true);
           return reader.read(0);
         } catch (IOException e) {
@@ -195,6 +208,80 @@ final class ImageFiles {
       }
     }
     throw failure == null ? new IOException("no reader for " + file) : failure;
+  }
+
+  private static boolean isPng(byte[] content) {
+    return (content[0] & 0xff) == 0x89;
+  }
+
+  private static boolean isPlatform(ImageReaderSpi provider) {
+    return provider.getPluginClassName().startsWith("com.sun.");
+  }
+
+  /** Four stored components to RGB; what is stored is the inverted ink, as Adobe's programs write it. */
+  private static byte[] cmyk(byte[] content, Size size) throws IOException {
+    ImageReaderSpi provider = JPEG_READERS.stream().filter(ImageFiles::isPlatform).findFirst().orElseThrow();
+    ImageReader reader = provider.createReaderInstance();
+    Raster raster;
+    try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
+      reader.setInput(in, true, true);
+      raster = reader.readRaster(0, null);
+    } finally {
+      reader.dispose();
+    }
+    if (raster.getNumBands() != 4 || raster.getWidth() != size.width || raster.getHeight() != size.height) {
+      throw new IOException("its header is wrong");
+    }
+    boolean ycck = adobeTransform(content) == 2;
+    int plane = size.height * size.width;
+    byte[] target = new byte[3 * plane];
+    int[] row = new int[4 * size.width];
+    int[] ink = new int[3];
+    for (int y = 0; y < size.height; y++) {
+      raster.getPixels(0, y, size.width, 1, row);
+      for (int x = 0; x < size.width; x++) {
+        int black = row[4 * x + 3];
+        if (ycck) {
+          fromYcc(row[4 * x], row[4 * x + 1] - 128, row[4 * x + 2] - 128, ink);
+        } else {
+          System.arraycopy(row, 4 * x, ink, 0, 3);
+        }
+        for (int c = 0; c < 3; c++) {
+          int product = (255 - ink[c]) * black + 128;
+          target[c * plane + y * size.width + x] = (byte) (black - ((product >> 8) + product >> 8));
+        }
+      }
+    }
+    return target;
+  }
+
+  /** Inverted RGB of libjpeg's fixed-point conversion; chroma is centred. */
+  private static void fromYcc(int luma, int blue, int red, int[] ink) {
+    ink[0] = 255 - clamp(luma + (91881 * red + 32768 >> 16));
+    ink[1] = 255 - clamp(luma + (-22554 * blue - 46802 * red + 32768 >> 16));
+    ink[2] = 255 - clamp(luma + (116130 * blue + 32768 >> 16));
+  }
+
+  private static int clamp(int value) {
+    return Math.max(0, Math.min(255, value));
+  }
+
+  /** The colour transform of the Adobe marker before the frame, or -1 if there is none. */
+  private static int adobeTransform(byte[] jpeg) {
+    int end = frame(jpeg, jpeg.length);
+    int at = 2;
+    while (at + 15 < end) {
+      int marker = jpeg[at + 1] & 0xff;
+      if (marker == 0xff) {
+        at++; // padding
+        continue;
+      }
+      if (marker == 0xee && jpeg[at + 4] == 'A' && jpeg[at + 5] == 'd' && jpeg[at + 6] == 'o') {
+        return jpeg[at + 15];
+      }
+      at += marker == 1 || marker >= 0xd0 && marker <= 0xd8 ? 2 : 2 + big(jpeg, at + 2, 2);
+    }
+    return -1;
   }
 
   private static int components(byte[] jpeg) {

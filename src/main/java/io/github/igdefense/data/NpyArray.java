@@ -147,12 +147,13 @@ public final class NpyArray {
 
   /** Copies float32 elements from position {@code from}; only for arrays of that type. */
   void readFloats(long from, float[] target, int offset, int count) {
-    Bytes part = bytes.slice(4 * from, 4L * count);
-    int at = offset;
-    for (ByteBuffer buffer : part.buffers()) {
-      int n = buffer.remaining() / 4;
-      buffer.asFloatBuffer().get(target, at, n);
-      at += n;
+    byte[] block = new byte[4 * Math.min(count, 1 << 16)];
+    ByteBuffer view = ByteBuffer.wrap(block).order(ByteOrder.LITTLE_ENDIAN);
+    for (int done = 0; done < count; ) {
+      int n = Math.min(count - done, 1 << 16);
+      bytes.get(4 * (from + done), block, 0, 4 * n);
+      view.asFloatBuffer().get(target, offset + done, n);
+      done += n;
     }
   }
 

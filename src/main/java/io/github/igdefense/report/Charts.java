@@ -5,11 +5,18 @@ import java.util.Locale;
 /**
  * Small charts as inline SVG.
  *
- * <p>Horizontal positions are per cent of the width, so text keeps its size on every screen; colours come from
- * the style sheet, so they follow light and dark.
+ * <p>Horizontal positions are per cent of the width, so text keeps its size on every screen;
+ * colours come from the style sheet, so they follow light and dark.
  */
 final class Charts {
-  private static final int ROW = 36;
+  private static final int ROW = 44;
+
+  /** Heights of the two lanes of a row: single attacks above, clean to worst case below. */
+  private static final int UPPER = 13;
+
+  private static final int LOWER = 29;
+
+  private static final int BAR = 6;
 
   private Charts() {}
 
@@ -45,39 +52,70 @@ final class Charts {
     Html html = new Html().open("div", "class", "plot");
     for (ClassifierResult c : report.classifiers()) {
       html.element("div", c.title(), "class", "plot-label");
-      html.open("svg", "class", "plot-row", "width", "100%", "height", "" + ROW, "role", "img", "aria-label",
+      html.open(
+          "svg",
+          "class",
+          "plot-row",
+          "width",
+          "100%",
+          "height",
+          "" + ROW,
+          "role",
+          "img",
+          "aria-label",
           describe(c));
       for (int tick = 0; tick <= 100; tick += 25) {
         line(html, "grid", tick, tick, 0, ROW);
       }
-      double middle = ROW / 2.0;
       double low = c.worstCase() == null ? c.clean() : c.worstCase();
-      line(html, "span", low * 100, c.clean() * 100, middle, middle);
-      mark(html, Mark.CLEAN, c.clean());
-      c.strongestTransfer().ifPresent(a -> mark(html, Mark.TRANSFER, a));
-      c.strongestAttack().ifPresent(a -> mark(html, Mark.DIRECT, a));
+      line(html, "span", low * 100, c.clean() * 100, LOWER, LOWER);
+      mark(html, Mark.CLEAN, c.clean(), LOWER);
+      c.strongestTransfer().ifPresent(a -> mark(html, Mark.TRANSFER, a, UPPER));
+      c.strongestAttack().ifPresent(a -> mark(html, Mark.DIRECT, a, UPPER));
       if (c.worstCase() != null) {
         if (c.hasInterval()) {
-          line(html, "interval", c.worstCaseLow() * 100, c.worstCaseHigh() * 100, middle, middle);
-          line(html, "interval", c.worstCaseLow() * 100, c.worstCaseLow() * 100, middle - 8, middle + 8);
-          line(html, "interval", c.worstCaseHigh() * 100, c.worstCaseHigh() * 100, middle - 8, middle + 8);
+          line(html, "interval", c.worstCaseLow() * 100, c.worstCaseHigh() * 100, LOWER, LOWER);
+          line(
+              html,
+              "interval",
+              c.worstCaseLow() * 100,
+              c.worstCaseLow() * 100,
+              LOWER - 8,
+              LOWER + 8);
+          line(
+              html,
+              "interval",
+              c.worstCaseHigh() * 100,
+              c.worstCaseHigh() * 100,
+              LOWER - 8,
+              LOWER + 8);
         }
-        mark(html, Mark.WORST, c.worstCase());
+        mark(html, Mark.WORST, c.worstCase(), LOWER);
       }
       html.closeLine();
     }
     html.element("div", "", "class", "plot-label");
     html.open("svg", "class", "plot-axis", "width", "100%", "height", "20", "aria-hidden", "true");
     for (int tick = 0; tick <= 100; tick += 25) {
-      html.element("text", tick + (tick == 100 ? "\u202f%" : ""), "x", tick + "%", "y", "14", "text-anchor", "middle");
+      html.element(
+          "text",
+          tick + (tick == 100 ? "\u202f%" : ""),
+          "x",
+          tick + "%",
+          "y",
+          "14",
+          "text-anchor",
+          "middle");
     }
     return html.closeLine().closeLine();
   }
 
   private static String describe(ClassifierResult c) {
     StringBuilder s = new StringBuilder(c.title() + ": clean " + Numbers.percentSign(c.clean()));
-    c.strongestAttack().ifPresent(a -> s.append(", strongest direct attack ").append(Numbers.percentSign(a)));
-    c.strongestTransfer().ifPresent(a -> s.append(", strongest transfer ").append(Numbers.percentSign(a)));
+    c.strongestAttack()
+        .ifPresent(a -> s.append(", strongest direct attack ").append(Numbers.percentSign(a)));
+    c.strongestTransfer()
+        .ifPresent(a -> s.append(", strongest transfer ").append(Numbers.percentSign(a)));
     if (c.worstCase() != null) {
       s.append(", worst case ").append(Numbers.percentSign(c.worstCase()));
     }
@@ -99,31 +137,80 @@ final class Charts {
                         case WORST -> c.worstCase() != null;
                       });
       if (used) {
-        html.open("li").open("svg", "width", "16", "height", "16", "viewBox", "-8 -8 16 16", "aria-hidden", "true");
-        html.open("path", "class", mark.style(), "d", mark.path()).close().close().text(mark.label).close();
+        html.open("li")
+            .open(
+                "svg",
+                "width",
+                "16",
+                "height",
+                "16",
+                "viewBox",
+                "-8 -8 16 16",
+                "aria-hidden",
+                "true");
+        html.open("path", "class", mark.style(), "d", mark.path())
+            .close()
+            .close()
+            .text(mark.label)
+            .close();
       }
     }
     return html.closeLine();
   }
 
-  private static void mark(Html html, Mark mark, double fraction) {
-    html.open("svg", "x", percent(fraction * 100), "y", "" + ROW / 2, "overflow", "visible");
+  private static void mark(Html html, Mark mark, double fraction, int y) {
+    html.open("svg", "x", percent(fraction * 100), "y", "" + y, "overflow", "visible");
     html.open("path", "class", mark.style(), "d", mark.path()).close().close();
   }
 
-  private static void line(Html html, String style, double x1, double x2, double y1, double y2) {
-    html.open("line", "class", style, "x1", percent(x1), "x2", percent(x2), "y1", "" + y1, "y2", "" + y2).close();
+  private static void line(Html html, String style, double x1, double x2, int y1, int y2) {
+    html.open(
+            "line",
+            "class",
+            style,
+            "x1",
+            percent(x1),
+            "x2",
+            percent(x2),
+            "y1",
+            "" + y1,
+            "y2",
+            "" + y2)
+        .close();
   }
 
   /** A bar for clean accuracy with the worst case inside it; either may be null. */
   static Html bar(Double clean, Double worst) {
-    Html html = new Html().open("svg", "class", "bar", "width", "100%", "height", "8", "aria-hidden", "true");
-    html.open("rect", "class", "bar-track", "width", "100%", "height", "8", "rx", "1").close();
+    Html html =
+        new Html()
+            .open(
+                "svg", "class", "bar", "width", "100%", "height", "" + BAR, "aria-hidden", "true");
+    html.open("rect", "class", "bar-track", "width", "100%", "height", "" + BAR, "rx", "1").close();
     if (clean != null) {
-      html.open("rect", "class", "bar-clean", "width", percent(clean * 100), "height", "8", "rx", "1").close();
+      html.open(
+              "rect",
+              "class",
+              "bar-clean",
+              "width",
+              percent(clean * 100),
+              "height",
+              "" + BAR,
+              "rx",
+              "1")
+          .close();
     }
     if (worst != null) {
-      html.open("rect", "class", "bar-worst", "width", percent(worst * 100), "height", "8", "rx", "1").close();
+      html.open(
+              "rect",
+              "class",
+              "bar-worst",
+              "width",
+              percent(worst * 100),
+              "height",
+              "" + BAR,
+              "rx",
+              "1")
+          .close();
     }
     return html.close();
   }

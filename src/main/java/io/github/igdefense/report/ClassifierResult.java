@@ -18,20 +18,35 @@ import java.util.OptionalDouble;
  * @param clean accuracy on unchanged images
  * @param attacks robust accuracy against each attack made directly on this classifier (white-box or
  *     query-based), by attack name
- * @param transfer accuracy on adversarial images made on the base model, by attack name; empty for the base
- * @param worstCase share of images that survive every attack and every transfer; null without attacks
+ * @param transfer accuracy on adversarial images made on the base model, by attack name; empty for
+ *     the base
+ * @param worstCase share of images that survive every attack and every transfer; null without
+ *     attacks
  * @param worstCaseLow lower end of its 95 % interval, or null
  * @param worstCaseHigh upper end of its 95 % interval, or null
  * @param inferenceTimeRatio time of a prediction as a multiple of the base model's, or null
- * @param perClassClean clean accuracy per class, null where the class has no image; empty if not known
+ * @param perClassClean clean accuracy per class, null where the class has no image; empty if not
+ *     known
  * @param perClassWorst worst case per class, likewise
  * @param smoothingSigma σ of the noise added before the first pass; 0 without smoothing
  * @param smoothingSamples noise draws per image; 0 without smoothing
  * @param notes remarks on this classifier, in plain words
  */
 @JsonPropertyOrder({
-  "name", "title", "clean", "attacks", "transfer", "worstCase", "worstCaseLow", "worstCaseHigh",
-  "inferenceTimeRatio", "perClassClean", "perClassWorst", "smoothingSigma", "smoothingSamples", "notes"
+  "name",
+  "title",
+  "clean",
+  "attacks",
+  "transfer",
+  "worstCase",
+  "worstCaseLow",
+  "worstCaseHigh",
+  "inferenceTimeRatio",
+  "perClassClean",
+  "perClassWorst",
+  "smoothingSigma",
+  "smoothingSamples",
+  "notes"
 })
 public record ClassifierResult(
     String name,
@@ -64,7 +79,8 @@ public record ClassifierResult(
     worstCase = known(name, "worst case", worstCase);
     worstCaseLow = known(name, "lower end of the worst case", worstCaseLow);
     worstCaseHigh = known(name, "upper end of the worst case", worstCaseHigh);
-    inferenceTimeRatio = inferenceTimeRatio == null || inferenceTimeRatio.isNaN() ? null : inferenceTimeRatio;
+    inferenceTimeRatio =
+        inferenceTimeRatio == null || inferenceTimeRatio.isNaN() ? null : inferenceTimeRatio;
     perClassClean = known(name, perClassClean);
     perClassWorst = known(name, perClassWorst);
     notes = Copies.of(notes);
@@ -177,7 +193,9 @@ public record ClassifierResult(
       return this;
     }
 
-    /** Accuracies per class, in [0,1], NaN where a class has no image; the worst case may be null. */
+    /**
+     * Accuracies per class, in [0,1], NaN where a class has no image; the worst case may be null.
+     */
     public Builder perClass(double[] clean, double[] worst) {
       perClassClean = boxed(clean);
       perClassWorst = boxed(worst);
@@ -204,8 +222,20 @@ public record ClassifierResult(
      */
     public ClassifierResult build() {
       return new ClassifierResult(
-          name, title, clean, attacks, transfer, worstCase, worstCaseLow, worstCaseHigh, inferenceTimeRatio,
-          perClassClean, perClassWorst, smoothingSigma, smoothingSamples, notes);
+          name,
+          title,
+          clean,
+          attacks,
+          transfer,
+          worstCase,
+          worstCaseLow,
+          worstCaseHigh,
+          inferenceTimeRatio,
+          perClassClean,
+          perClassWorst,
+          smoothingSigma,
+          smoothingSamples,
+          notes);
     }
 
     private static List<Double> boxed(double[] values) {

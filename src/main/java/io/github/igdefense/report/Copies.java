@@ -6,7 +6,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Unmodifiable copies that keep the order and allow null values; null gives an empty collection. */
+/**
+ * Unmodifiable copies that keep the order and allow null values; null gives an empty collection.
+ */
 final class Copies {
   private Copies() {}
 

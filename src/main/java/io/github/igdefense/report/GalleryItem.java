@@ -12,14 +12,21 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param trueClass the label
  * @param cleanPrediction what the base model sees in the unchanged image
  * @param adversarialPrediction what the base model sees in the attacked image
- * @param defendedPrediction what the defended classifier sees in the attacked image; null without a defense
+ * @param defendedPrediction what the defended classifier sees in the attacked image; null without a
+ *     defense
  * @param pseudoLabel the defense's first-pass label of the attacked image; null without a defense
  * @param attack name of the attack that made the image
  * @param clean the unchanged image; null if it is not kept
  * @param adversarial the attacked image, of the same shape; null if it is not kept
  */
 @JsonPropertyOrder({
-  "index", "trueClass", "cleanPrediction", "adversarialPrediction", "defendedPrediction", "pseudoLabel", "attack"
+  "index",
+  "trueClass",
+  "cleanPrediction",
+  "adversarialPrediction",
+  "defendedPrediction",
+  "pseudoLabel",
+  "attack"
 })
 @JsonIgnoreProperties({"clean", "adversarial"})
 public record GalleryItem(
@@ -38,7 +45,8 @@ public record GalleryItem(
    * @throws IllegalArgumentException if only one is given or their shapes differ
    */
   public GalleryItem {
-    if ((clean == null) != (adversarial == null) || clean != null && !clean.sameShape(adversarial)) {
+    if ((clean == null) != (adversarial == null)
+        || clean != null && !clean.sameShape(adversarial)) {
       throw new IllegalArgumentException(
           "gallery image " + index + ": expected a clean and an adversarial picture of one shape");
     }

@@ -4,17 +4,23 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 
-/** A ranking as a picture: a strip per class, a column per unit, ticks under the units the mask keeps. */
+/**
+ * A ranking as a picture: a strip per class, a column per unit, ticks under the units the mask
+ * keeps.
+ */
 final class HeatMap {
-  /** PNG rows per class: importance, ticks, gap; shown at twice that height in CSS pixels. */
-  private static final int HEAT = 7;
+  /** Pixels per class: importance, ticks, gap. */
+  private static final int HEAT = 14;
 
-  private static final int TICKS = 2;
-  private static final int GAP = 2;
+  private static final int TICKS = 4;
+  private static final int GAP = 4;
   private static final int ROW = HEAT + TICKS + GAP;
 
   /** From this many classes on a class is one PNG row without ticks or gap. */
   private static final int DENSE = 40;
+
+  /** A PNG at least this wide is only ever made smaller on the page and stays sharp. */
+  private static final int SHARP_WIDTH = 960;
 
   private static final int LABELS = 25;
 
@@ -60,7 +66,9 @@ final class HeatMap {
     Arrays.setAll(sorted, u -> u);
     Arrays.sort(
         sorted,
-        Comparator.<Integer>comparingInt(u -> best[u]).thenComparing(u -> -strength[u]).thenComparing(u -> u));
+        Comparator.<Integer>comparingInt(u -> best[u])
+            .thenComparing(u -> -strength[u])
+            .thenComparing(u -> u));
     return sorted;
   }
 
@@ -68,6 +76,10 @@ final class HeatMap {
   private double relative(int unit, int c) {
     double range = highest[c] - lowest[c];
     return range > 0 ? (ranking.importance()[unit][c] - lowest[c]) / range : 0;
+  }
+
+  private int unitWidth() {
+    return Math.max(1, (SHARP_WIDTH + ranking.units() - 1) / ranking.units());
   }
 
   private boolean dense() {
@@ -78,22 +90,36 @@ final class HeatMap {
   Html figure() {
     int classes = highest.length;
     int pngHeight = dense() ? classes : classes * ROW;
-    int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight * 2;
+    int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight;
     Html html = new Html().open("figure", "class", "heat");
     html.open("div", "class", "heat-grid");
-    html.open("div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
+    html.open(
+        "div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
     int step = (classes + LABELS - 1) / LABELS;
     for (int c = 0; c < classes; c += step) {
       html.element("span", ranking.classNames().get(c));
     }
     html.close();
     html.open("picture");
-    html.open("source", "media", "(prefers-color-scheme: dark)", "srcset", png(pngHeight, Palette.DARK));
-    html.open("img", "alt", alternative(), "width", "" + ranking.units(), "height", "" + pngHeight, "style",
-        "height:" + shown + "px", "src", png(pngHeight, Palette.LIGHT));
+    html.open(
+        "source", "media", "(prefers-color-scheme: dark)", "srcset", png(pngHeight, Palette.DARK));
+    html.open(
+        "img",
+        "alt",
+        alternative(),
+        "width",
+        "" + ranking.units() * unitWidth(),
+        "height",
+        "" + pngHeight,
+        "style",
+        "height:" + shown + "px",
+        "src",
+        png(pngHeight, Palette.LIGHT));
     html.close();
     html.open("div", "class", "heat-axis", "aria-hidden", "true");
-    html.element("span", "1").element("span", "units of " + ranking.layer() + ", grouped by the class they matter to most");
+    html.element("span", "1")
+        .element(
+            "span", "units of " + ranking.layer() + ", grouped by the class they matter to most");
     html.element("span", Numbers.count(ranking.units())).close();
     html.close();
     html.open("figcaption").text(caption()).close();
@@ -102,30 +128,44 @@ final class HeatMap {
 
   private String png(int height, Palette palette) {
     return Png.uri(
-        ranking.units(),
+        ranking.units() * unitWidth(),
         height,
         (x, y) -> {
           int c = dense() ? y : y / ROW;
           int part = dense() ? 0 : y % ROW;
-          int unit = order[x];
+          int unit = order[x / unitWidth()];
           if (part < HEAT) {
             return palette.heat(relative(unit, c));
           }
-          return part < HEAT + TICKS && ranking.keep() > 0 && top.contains(c, unit) ? palette.tick : palette.paper;
+          return part < HEAT + TICKS && ranking.keep() > 0 && top.contains(c, unit)
+              ? palette.tick
+              : palette.paper;
         });
   }
 
   private String alternative() {
-    return "Heat map of importance: " + ranking.units() + " units of " + ranking.layer() + " by "
-        + highest.length + " classes; the text below describes it";
+    return "Heat map of importance: "
+        + ranking.units()
+        + " units of "
+        + ranking.layer()
+        + " by "
+        + highest.length
+        + " classes; the text below describes it";
   }
 
   private String caption() {
     StringBuilder s = new StringBuilder();
-    s.append("Each strip is a class, each column one of the ").append(Numbers.count(ranking.units()));
-    s.append(" units of ").append(ranking.layer()).append(". The stronger the colour, the more important the unit ");
-    s.append("is to the class (").append(method()).append("), scaled within each class from its least to its most ");
-    s.append("important unit. Columns are grouped by the class to which a unit matters most, so units that serve ");
+    s.append("Each strip is a class, each column one of the ")
+        .append(Numbers.count(ranking.units()));
+    s.append(" units of ")
+        .append(ranking.layer())
+        .append(". The stronger the colour, the more important the unit ");
+    s.append("is to the class (")
+        .append(method())
+        .append("), scaled within each class from its least to its most ");
+    s.append(
+        "important unit. Columns are grouped by the class to which a unit matters most, so units"
+            + " that serve ");
     s.append("one class only form a staircase.");
     if (ranking.keep() > 0) {
       s.append(dense() ? " The mask keeps" : " Ticks under a strip mark");

@@ -7,20 +7,29 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Builds HTML in which every text and attribute is escaped, and fills templates. Not thread-safe. */
+/**
+ * Builds HTML in which every text and attribute is escaped, and fills templates. Not thread-safe.
+ */
 final class Html {
-  private static final Set<String> VOID = Set.of("img", "source");
+  private static final Set<String> VOID = Set.of("img", "source", "col");
   private static final Pattern SLOT = Pattern.compile("\\{\\{([a-z_]+)}}");
 
   private final StringBuilder out = new StringBuilder();
   private final Deque<String> open = new ArrayDeque<>();
 
-  /** Opens an element; attributes come as name, value, name, value; a null value leaves its attribute out. */
+  /**
+   * Opens an element; attributes come as name, value, name, value; a null value leaves its
+   * attribute out.
+   */
   Html open(String tag, String... attributes) {
     out.append('<').append(tag);
     for (int i = 0; i < attributes.length; i += 2) {
       if (attributes[i + 1] != null) {
-        out.append(' ').append(attributes[i]).append("=\"").append(escape(attributes[i + 1])).append('"');
+        out.append(' ')
+            .append(attributes[i])
+            .append("=\"")
+            .append(escape(attributes[i + 1]))
+            .append('"');
       }
     }
     out.append('>');
@@ -54,6 +63,11 @@ final class Html {
     return open(tag, attributes).text(text).close();
   }
 
+  /** Opens a box that scrolls sideways, by keyboard too, where its table is wider than the page. */
+  Html scrolling(String label) {
+    return open("div", "class", "scroll", "role", "region", "tabindex", "0", "aria-label", label);
+  }
+
   /** Appends what another builder made. */
   Html add(Html other) {
     out.append(other);
@@ -70,8 +84,8 @@ final class Html {
   }
 
   /**
-   * Makes text safe between tags and inside quoted attributes. Control characters, lone surrogates and
-   * characters that reorder text (bidirectional overrides) become U+FFFD.
+   * Makes text safe between tags and inside quoted attributes. Control characters, lone surrogates
+   * and characters that reorder text (bidirectional overrides) become U+FFFD.
    */
   static String escape(String text) {
     StringBuilder safe = new StringBuilder(text.length() + 16);
@@ -91,7 +105,8 @@ final class Html {
   }
 
   /**
-   * Replaces each {@code {{slot}}} of a template by its value, once: slots inside values stay as they are.
+   * Replaces each {@code {{slot}}} of a template by its value, once: slots inside values stay as
+   * they are.
    *
    * @throws IllegalStateException if a slot has no value or a value no slot
    */

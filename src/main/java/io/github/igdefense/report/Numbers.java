@@ -28,7 +28,8 @@ final class Numbers {
 
   /** A count with thin spaces between thousands: 10 000. */
   static String count(long n) {
-    return String.format(Locale.ROOT, "%,d", n).replace(",", n >= 10_000 || n <= -10_000 ? THIN : "");
+    return String.format(Locale.ROOT, "%,d", n)
+        .replace(",", n >= 10_000 || n <= -10_000 ? THIN : "");
   }
 
   /** A ratio of times: 1.08×. */
@@ -41,7 +42,8 @@ final class Numbers {
     if (!Double.isFinite(value)) {
       return Double.toString(value);
     }
-    BigDecimal decimal = new BigDecimal(value).round(new java.math.MathContext(4)).stripTrailingZeros();
+    BigDecimal decimal =
+        new BigDecimal(value).round(new java.math.MathContext(4)).stripTrailingZeros();
     double size = Math.abs(value);
     return size != 0 && (size < 1e-4 || size >= 1e7) ? decimal.toString() : decimal.toPlainString();
   }
@@ -50,7 +52,9 @@ final class Numbers {
   static String duration(double seconds) {
     long s = Math.round(seconds);
     if (s < 60) {
-      return seconds < 10 ? String.format(Locale.ROOT, "%.1f", seconds) + THIN + "s" : s + THIN + "s";
+      return seconds < 10
+          ? String.format(Locale.ROOT, "%.1f", seconds) + THIN + "s"
+          : s + THIN + "s";
     }
     return s < 3600
         ? s / 60 + THIN + "min " + s % 60 + THIN + "s"

@@ -22,7 +22,14 @@ public record Picture(int channels, int height, int width, float[] pixels) {
     }
     if (height < 1 || width < 1 || pixels.length != (long) channels * height * width) {
       throw new IllegalArgumentException(
-          "expected " + channels + "×" + height + "×" + width + " pixel values, got " + pixels.length);
+          "expected "
+              + channels
+              + "×"
+              + height
+              + "×"
+              + width
+              + " pixel values, got "
+              + pixels.length);
     }
   }
 

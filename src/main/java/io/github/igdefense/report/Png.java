@@ -20,7 +20,11 @@ final class Png {
     return uri(
         picture.width(),
         picture.height(),
-        (x, y) -> rgb(at(picture, 0, x, y) * 255, at(picture, 1, x, y) * 255, at(picture, 2, x, y) * 255));
+        (x, y) ->
+            rgb(
+                at(picture, 0, x, y) * 255,
+                at(picture, 1, x, y) * 255,
+                at(picture, 2, x, y) * 255));
   }
 
   /** {@code factor} times the difference of two pictures around mid-grey. */
@@ -63,7 +67,8 @@ final class Png {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (MemoryCacheImageOutputStream stream = new MemoryCacheImageOutputStream(bytes)) {
       if (!ImageIO.write(image, "png", stream)) {
-        throw new IllegalStateException("this Java has no PNG writer; use one with the module java.desktop");
+        throw new IllegalStateException(
+            "this Java has no PNG writer; use one with the module java.desktop");
       }
     } catch (IOException e) {
       throw new UncheckedIOException(e); // memory only

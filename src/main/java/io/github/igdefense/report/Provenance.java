@@ -27,8 +27,24 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param seed seed of all random draws
  */
 @JsonPropertyOrder({
-  "version", "gitCommit", "modelFile", "modelSha256", "arch", "rankingFile", "rankingSha256", "dataName",
-  "dataSha256", "imagesAsked", "imagesUsed", "dtype", "device", "threads", "cpu", "libtorch", "java", "seed"
+  "version",
+  "gitCommit",
+  "modelFile",
+  "modelSha256",
+  "arch",
+  "rankingFile",
+  "rankingSha256",
+  "dataName",
+  "dataSha256",
+  "imagesAsked",
+  "imagesUsed",
+  "dtype",
+  "device",
+  "threads",
+  "cpu",
+  "libtorch",
+  "java",
+  "seed"
 })
 public record Provenance(
     String version,
@@ -133,8 +149,24 @@ public record Provenance(
     /** The provenance. */
     public Provenance build() {
       return new Provenance(
-          version, gitCommit, modelFile, modelSha256, arch, rankingFile, rankingSha256, dataName, dataSha256,
-          imagesAsked, imagesUsed, dtype, device, threads, cpu, libtorch, java, seed);
+          version,
+          gitCommit,
+          modelFile,
+          modelSha256,
+          arch,
+          rankingFile,
+          rankingSha256,
+          dataName,
+          dataSha256,
+          imagesAsked,
+          imagesUsed,
+          dtype,
+          device,
+          threads,
+          cpu,
+          libtorch,
+          java,
+          seed);
     }
   }
 }

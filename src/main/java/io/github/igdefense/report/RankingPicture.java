@@ -7,8 +7,8 @@ import java.util.List;
 /**
  * An importance ranking, to be drawn as a heat map.
  *
- * <p>The matrix goes into the HTML page only; {@code result.json} leaves it out (the ranking has its own file).
- * The array is not copied: do not change it afterwards.
+ * <p>The matrix goes into the HTML page only; {@code result.json} leaves it out (the ranking has
+ * its own file). The array is not copied: do not change it afterwards.
  *
  * @param method how it was computed, such as {@code loir}
  * @param layer the masked layer
@@ -20,16 +20,23 @@ import java.util.List;
 @JsonPropertyOrder({"method", "layer", "units", "keep", "classNames"})
 @JsonIgnoreProperties({"importance"})
 public record RankingPicture(
-    String method, String layer, int units, int keep, List<String> classNames, double[][] importance) {
+    String method,
+    String layer,
+    int units,
+    int keep,
+    List<String> classNames,
+    double[][] importance) {
   /**
    * Checks the shape.
    *
-   * @throws IllegalArgumentException if the matrix is not [units][classes] or {@code keep} is out of range
+   * @throws IllegalArgumentException if the matrix is not [units][classes] or {@code keep} is out
+   *     of range
    */
   public RankingPicture {
     classNames = List.copyOf(classNames);
     if (units < 1 || keep < 0 || keep > units) {
-      throw new IllegalArgumentException("expected 0 ≤ keep ≤ units, got keep " + keep + " of " + units);
+      throw new IllegalArgumentException(
+          "expected 0 ≤ keep ≤ units, got keep " + keep + " of " + units);
     }
     if (importance != null) {
       if (importance.length != units || classNames.isEmpty()) {

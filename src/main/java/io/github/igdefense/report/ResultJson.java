@@ -17,10 +17,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /**
- * {@code result.json}: a {@link RunReport} in snake_case JSON, documented in {@code docs/result-format.md}.
+ * {@code result.json}: a {@link RunReport} in snake_case JSON, documented in {@code
+ * docs/result-format.md}.
  *
- * <p>Accuracies are fractions in [0,1]; what is not known is null; every key is always there. Pictures and the
- * importance matrix are left out. UTF-8, two spaces of indent, keys in a fixed order.
+ * <p>Accuracies are fractions in [0,1]; what is not known is null; every key is always there.
+ * Pictures and the importance matrix are left out. UTF-8, two spaces of indent, keys in a fixed
+ * order.
  */
 public final class ResultJson {
   private static final JsonMapper MAPPER =
@@ -34,8 +36,8 @@ public final class ResultJson {
   private ResultJson() {}
 
   /**
-   * Writes the report with its {@linkplain RunReport#withStandardWarnings standard warnings}; the file is
-   * replaced as a whole or not at all.
+   * Writes the report with its {@linkplain RunReport#withStandardWarnings standard warnings}; the
+   * file is replaced as a whole or not at all.
    *
    * @throws java.io.UncheckedIOException if it cannot be written
    */
@@ -56,7 +58,8 @@ public final class ResultJson {
     return string(MAPPER.writer(), report);
   }
 
-  private static String string(com.fasterxml.jackson.databind.ObjectWriter writer, RunReport report) {
+  private static String string(
+      com.fasterxml.jackson.databind.ObjectWriter writer, RunReport report) {
     try {
       return writer.writeValueAsString(report.withStandardWarnings());
     } catch (JsonProcessingException e) {
@@ -67,7 +70,8 @@ public final class ResultJson {
   /**
    * Reads a report back, without pictures and matrix.
    *
-   * @throws InputException if the file is missing, is not JSON, is of a later schema or lacks a needed key
+   * @throws InputException if the file is missing, is not JSON, is of a later schema or lacks a
+   *     needed key
    */
   public static RunReport read(Path file) {
     byte[] content;
@@ -83,12 +87,14 @@ public final class ResultJson {
       int version = tree.path("schema_version").asInt(0);
       if (version < 1 || version > RunReport.SCHEMA_VERSION) {
         throw InputException.of(
-            "%s: expected a result.json of schema_version 1 to %d, got %s; read it with the igdefense that wrote it",
+            "%s: expected a result.json of schema_version 1 to %d, got %s; read it with the"
+                + " igdefense that wrote it",
             file, RunReport.SCHEMA_VERSION, version == 0 ? "none" : Integer.toString(version));
       }
       return MAPPER.treeToValue(tree, RunReport.class);
     } catch (JsonProcessingException e) {
-      throw new InputException(file + " is not a result.json of igdefense: " + e.getOriginalMessage(), e);
+      throw new InputException(
+          file + " is not a result.json of igdefense: " + e.getOriginalMessage(), e);
     }
   }
 }

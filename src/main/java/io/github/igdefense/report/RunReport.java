@@ -16,8 +16,9 @@ import java.util.Set;
 /**
  * Everything one run found, and where it came from. Made with {@link #builder}.
  *
- * <p>In JSON the accuracies of the {@linkplain #evaluated() evaluated} classifier also stand at the top:
- * {@code clean}, {@code attacks}, {@code transfer}, {@code worst_case} and the ends of its interval.
+ * <p>In JSON the accuracies of the {@linkplain #evaluated() evaluated} classifier also stand at the
+ * top: {@code clean}, {@code attacks}, {@code transfer}, {@code worst_case} and the ends of its
+ * interval.
  *
  * @param schemaVersion version of the JSON form, {@value #SCHEMA_VERSION}
  * @param kind the command: {@code demo}, {@code eval}, …
@@ -37,9 +38,28 @@ import java.util.Set;
  * @param ranking the ranking used, or null
  */
 @JsonPropertyOrder({
-  "schemaVersion", "kind", "title", "commandLine", "startedAt", "seconds", "base", "evaluated", "clean", "attacks",
-  "transfer", "worst_case", "worst_case_low", "worst_case_high", "classifiers", "classNames", "settings",
-  "attackDescriptions", "warnings", "provenance", "gallery", "ranking"
+  "schemaVersion",
+  "kind",
+  "title",
+  "commandLine",
+  "startedAt",
+  "seconds",
+  "base",
+  "evaluated",
+  "clean",
+  "attacks",
+  "transfer",
+  "worst_case",
+  "worst_case_low",
+  "worst_case_high",
+  "classifiers",
+  "classNames",
+  "settings",
+  "attackDescriptions",
+  "warnings",
+  "provenance",
+  "gallery",
+  "ranking"
 })
 @JsonIgnoreProperties(
     value = {"clean", "attacks", "transfer", "worst_case", "worst_case_low", "worst_case_high"},
@@ -89,12 +109,23 @@ public record RunReport(
       int worst = classifier.perClassWorst().size();
       if (clean != 0 && clean != classes || worst != 0 && worst != classes) {
         throw new IllegalArgumentException(
-            classifier.name() + ": expected accuracies of " + classes + " classes, got " + clean + " and " + worst);
+            classifier.name()
+                + ": expected accuracies of "
+                + classes
+                + " classes, got "
+                + clean
+                + " and "
+                + worst);
       }
     }
     if (!names.contains(base) || !names.contains(evaluated)) {
       throw new IllegalArgumentException(
-          "expected base and evaluated to be among " + names + ", got " + base + " and " + evaluated);
+          "expected base and evaluated to be among "
+              + names
+              + ", got "
+              + base
+              + " and "
+              + evaluated);
     }
   }
 
@@ -171,15 +202,29 @@ public record RunReport(
   }
 
   /**
-   * The same report with the warnings that follow from its numbers added behind those it has; calling it again
-   * changes nothing. {@link ResultJson} and {@link HtmlReport} do it themselves.
+   * The same report with the warnings that follow from its numbers added behind those it has;
+   * calling it again changes nothing. {@link ResultJson} and {@link HtmlReport} do it themselves.
    */
   public RunReport withStandardWarnings() {
     Set<Warning> all = new LinkedHashSet<>(warnings);
     all.addAll(StandardWarnings.of(this));
     return new RunReport(
-        schemaVersion, kind, title, commandLine, startedAt, seconds, base, evaluated, classifiers, classNames,
-        settings, attackDescriptions, new ArrayList<>(all), provenance, gallery, ranking);
+        schemaVersion,
+        kind,
+        title,
+        commandLine,
+        startedAt,
+        seconds,
+        base,
+        evaluated,
+        classifiers,
+        classNames,
+        settings,
+        attackDescriptions,
+        new ArrayList<>(all),
+        provenance,
+        gallery,
+        ranking);
   }
 
   /** Collects a {@link RunReport}; not thread-safe. */
@@ -223,7 +268,10 @@ public record RunReport(
       return this;
     }
 
-    /** Adds a classifier; the first is the base and the last the evaluated one unless said otherwise. */
+    /**
+     * Adds a classifier; the first is the base and the last the evaluated one unless said
+     * otherwise.
+     */
     public Builder classifier(ClassifierResult classifier) {
       classifiers.add(classifier);
       return this;
@@ -293,10 +341,22 @@ public record RunReport(
         throw new IllegalArgumentException("expected at least one classifier, got none");
       }
       return new RunReport(
-          SCHEMA_VERSION, kind, title, commandLine, startedAt, seconds,
+          SCHEMA_VERSION,
+          kind,
+          title,
+          commandLine,
+          startedAt,
+          seconds,
           base == null ? classifiers.get(0).name() : base,
           evaluated == null ? classifiers.get(classifiers.size() - 1).name() : evaluated,
-          classifiers, classNames, settings, attackDescriptions, warnings, provenance, gallery, ranking);
+          classifiers,
+          classNames,
+          settings,
+          attackDescriptions,
+          warnings,
+          provenance,
+          gallery,
+          ranking);
     }
   }
 }

@@ -14,12 +14,21 @@ import java.util.Objects;
  * @param layer the masked layer; null without a defense
  * @param keep units kept per class; null without a defense
  * @param temperature τ of the soft class weights; null without a defense
- * @param evaluationRuns how often a randomised classifier judged each image; null if none is randomised
+ * @param evaluationRuns how often a randomised classifier judged each image; null if none is
+ *     randomised
  * @param batchSize images per batch; null if not of interest
  * @param other further settings by name, in the order to print
  */
 @JsonPropertyOrder({
-  "norm", "epsilon", "epsilonText", "rankingMethod", "layer", "keep", "temperature", "evaluationRuns", "batchSize",
+  "norm",
+  "epsilon",
+  "epsilonText",
+  "rankingMethod",
+  "layer",
+  "keep",
+  "temperature",
+  "evaluationRuns",
+  "batchSize",
   "other"
 })
 public record Settings(

@@ -24,12 +24,9 @@ final class StandardWarnings {
     for (ClassifierResult classifier : report.classifiers()) {
       contradictions(report, classifier, out);
     }
-    ClassifierResult base = report.baseResult();
+    misleading(report, out);
+    overlap(report, out);
     for (ClassifierResult classifier : report.classifiers()) {
-      if (classifier != base) {
-        misleading(classifier, out);
-        overlap(base, classifier, report.provenance().imagesUsed(), out);
-      }
       oneDraw(report, classifier, out);
     }
     images(report.provenance(), out);
@@ -51,7 +48,9 @@ final class StandardWarnings {
     }
     for (Map.Entry<String, Double> e : c.transfer().entrySet()) {
       if (c.worstCase() > e.getValue() + ROUNDING) {
-        out.add(exceeds(c, "its accuracy on transferred " + report.attackTitle(e.getKey()), e.getValue()));
+        out.add(
+            exceeds(
+                c, "its accuracy on transferred " + report.attackTitle(e.getKey()), e.getValue()));
       }
     }
   }
@@ -59,43 +58,81 @@ final class StandardWarnings {
   private static Warning exceeds(ClassifierResult c, String what, double value) {
     return Warning.problem(
         "worst_case_exceeds_column",
-        "The worst case of " + c.title() + " (" + Numbers.percentSign(c.worstCase()) + ") is above " + what
-            + " (" + Numbers.percentSign(value) + "). That cannot be: it was not computed image by image, or not"
+        "The worst case of "
+            + c.title()
+            + " ("
+            + Numbers.percentSign(c.worstCase())
+            + ") is above "
+            + what
+            + " ("
+            + Numbers.percentSign(value)
+            + "). That cannot be: it was not computed image by image, or not"
             + " over the same images. Do not use these numbers.");
   }
 
-  private static void misleading(ClassifierResult c, List<Warning> out) {
-    if (c.worstCase() == null || c.attacks().isEmpty()) {
-      return;
+  private static void misleading(RunReport report, List<Warning> out) {
+    List<String> gaps = new ArrayList<>();
+    List<String> noTransfer = new ArrayList<>();
+    for (ClassifierResult c : report.classifiers()) {
+      if (c.name().equals(report.base()) || c.worstCase() == null || c.attacks().isEmpty()) {
+        continue;
+      }
+      double direct = c.strongestAttack().getAsDouble();
+      if (c.transfer().isEmpty()) {
+        noTransfer.add(c.title());
+      } else if (direct - c.worstCase() >= MISLEADING_GAP) {
+        gaps.add(
+            c.title()
+                + " appears to keep "
+                + Numbers.percentSign(direct)
+                + ", but its worst case is "
+                + Numbers.percentSign(c.worstCase()));
+      }
     }
-    double direct = c.strongestAttack().getAsDouble();
-    if (c.transfer().isEmpty()) {
+    if (!noTransfer.isEmpty()) {
       out.add(
           Warning.caution(
               "no_transfer",
-              "No adversarial images of the base model were shown to " + c.title() + ", so its worst case covers"
-                  + " direct attacks only. For a test-time defense that is likely too good."));
-    } else if (direct - c.worstCase() >= MISLEADING_GAP) {
+              "No adversarial images of the base model were shown to "
+                  + Text.list(noTransfer)
+                  + ", so the worst case covers direct attacks only. For a test-time defense that"
+                  + " is likely too good."));
+    }
+    if (!gaps.isEmpty()) {
       out.add(
           Warning.caution(
               "direct_attacks_mislead",
-              "Attacked directly, " + c.title() + " appears to keep " + Numbers.percentSign(direct)
-                  + ", but its worst case is " + Numbers.percentSign(c.worstCase())
-                  + ": images that fool it exist, and the direct attacks miss them. The gap between the two is"
-                  + " not robustness; quote the worst case."));
+              "Attacked directly, "
+                  + String.join("; ", gaps)
+                  + ". Images that fool "
+                  + (gaps.size() == 1 ? "it" : "them")
+                  + " exist, and the direct attacks miss them. The gap is not robustness:"
+                  + " quote the worst case."));
     }
   }
 
-  private static void overlap(ClassifierResult base, ClassifierResult c, long images, List<Warning> out) {
-    if (base.hasInterval()
-        && c.hasInterval()
-        && c.worstCaseLow() <= base.worstCaseHigh()
-        && base.worstCaseLow() <= c.worstCaseHigh()) {
+  private static void overlap(RunReport report, List<Warning> out) {
+    ClassifierResult base = report.baseResult();
+    List<String> same = new ArrayList<>();
+    for (ClassifierResult c : report.classifiers()) {
+      if (c != base
+          && base.hasInterval()
+          && c.hasInterval()
+          && c.worstCaseLow() <= base.worstCaseHigh()
+          && base.worstCaseLow() <= c.worstCaseHigh()) {
+        same.add(c.title());
+      }
+    }
+    if (!same.isEmpty()) {
       out.add(
           Warning.note(
               "intervals_overlap",
-              "The 95" + "\u202f" + "% intervals of the worst cases of " + c.title() + " and " + base.title()
-                  + " overlap: these " + Numbers.count(images)
+              "The worst case of "
+                  + Text.list(same)
+                  + " has a 95\u202f% interval that overlaps "
+                  + base.title()
+                  + "'s: these "
+                  + Numbers.count(report.provenance().imagesUsed())
                   + " images do not show that one is more robust than the other."));
     }
   }
@@ -106,8 +143,9 @@ final class StandardWarnings {
       out.add(
           Warning.caution(
               "single_draw",
-              c.title() + " adds random noise, and each image was judged by a single draw. Another seed gives"
-                  + " other numbers."));
+              c.title()
+                  + " adds random noise, and each image was judged by a single draw. Another seed"
+                  + " gives other numbers."));
     }
   }
 
@@ -116,21 +154,29 @@ final class StandardWarnings {
       out.add(
           Warning.caution(
               "screening",
-              "Only " + Numbers.count(provenance.imagesUsed())
-                  + " images were used. Read this as a screening, not as a robustness claim; use at least "
-                  + SCREENING_IMAGES + "."));
+              "Only "
+                  + Numbers.count(provenance.imagesUsed())
+                  + " images were used. Read this as a screening, not as a robustness claim; use at"
+                  + " least "
+                  + SCREENING_IMAGES
+                  + "."));
     }
     if (provenance.imagesUsed() != provenance.imagesAsked()) {
       out.add(
           Warning.note(
               "fewer_images",
-              Numbers.count(provenance.imagesAsked()) + " images were asked for, "
-                  + Numbers.count(provenance.imagesUsed()) + " were used."));
+              Numbers.count(provenance.imagesAsked())
+                  + " images were asked for, "
+                  + Numbers.count(provenance.imagesUsed())
+                  + " were used."));
     }
   }
 
   private static void ranking(RankingPicture ranking, List<Warning> out) {
-    if (ranking == null || !ranking.drawable() || ranking.keep() == 0 || ranking.keep() == ranking.units()) {
+    if (ranking == null
+        || !ranking.drawable()
+        || ranking.keep() == 0
+        || ranking.keep() == ranking.units()) {
       return;
     }
     double shared = TopUnits.of(ranking).meanShared();
@@ -138,7 +184,8 @@ final class StandardWarnings {
       out.add(
           Warning.caution(
               "degenerate_ranking",
-              "The ranking is degenerate: two classes share on average " + Numbers.percentSign(shared)
+              "The ranking is degenerate: two classes share on average "
+                  + Numbers.percentSign(shared)
                   + " of their most important units, so the masks hardly depend on the class."));
     }
   }

@@ -27,12 +27,20 @@ final class Summary {
     s.append(Text.list(titles)).append(". ").append(threat());
     List<String> direct = titles(false);
     if (!direct.isEmpty()) {
-      s.append(" Attacks run directly on each classifier: ").append(Text.list(direct)).append('.');
+      s.append(titles.size() == 1 ? " Attacks: " : " Attacks run directly on each classifier: ")
+          .append(Text.list(direct))
+          .append('.');
     }
     List<String> transferred = titles(true);
     if (!transferred.isEmpty()) {
-      s.append(" Images that ").append(Text.list(transferred)).append(" made on ").append(base.title());
-      s.append(titles.size() == 2 ? " were shown to the other classifier too" : " were shown to the others too");
+      s.append(" Images that ")
+          .append(Text.list(transferred))
+          .append(" made on ")
+          .append(base.title());
+      s.append(
+          titles.size() == 2
+              ? " were shown to the other classifier too"
+              : " were shown to the others too");
       s.append(" (transfer).");
     }
     return s.toString();
@@ -46,13 +54,24 @@ final class Summary {
     Settings settings = report.settings();
     String epsilon = settings.epsilonShown();
     return switch (settings.norm().toLowerCase(java.util.Locale.ROOT)) {
-      case "linf" -> "An attack may change every pixel value by at most ε = " + epsilon
-          + ", on a scale from 0 to 1 (L∞ norm).";
-      case "l2" -> "An attack may move an image by at most ε = " + epsilon
-          + " in Euclidean distance, pixel values from 0 to 1 (L2 norm).";
-      case "l1" -> "The changes an attack makes to all pixel values, from 0 to 1, may add up to at most ε = "
-          + epsilon + " (L1 norm).";
-      default -> "An attack may change an image by at most ε = " + epsilon + " (" + settings.normText() + ").";
+      case "linf" ->
+          "An attack may change every pixel value by at most ε = "
+              + epsilon
+              + ", on a scale from 0 to 1 (L∞ norm).";
+      case "l2" ->
+          "An attack may move an image by at most ε = "
+              + epsilon
+              + " in Euclidean distance, pixel values from 0 to 1 (L2 norm).";
+      case "l1" ->
+          "The changes an attack makes to all pixel values, from 0 to 1, may add up to at most ε = "
+              + epsilon
+              + " (L1 norm).";
+      default ->
+          "An attack may change an image by at most ε = "
+              + epsilon
+              + " ("
+              + settings.normText()
+              + ").";
     };
   }
 
@@ -65,27 +84,35 @@ final class Summary {
     }
     if (subject != base && subject.inferenceTimeRatio() != null) {
       out.add(
-          "A prediction takes " + Numbers.times(subject.inferenceTimeRatio()) + " as long as " + base.title()
-              + "'s.");
+          "A prediction takes "
+              + Numbers.times(subject.inferenceTimeRatio()).replace("×", "")
+              + " times as long as"
+              + " with "
+              + base.title()
+              + ".");
     }
     return out;
   }
 
   private String cleanAndDirect() {
     StringBuilder s = new StringBuilder(subject.title());
-    s.append(" classifies ").append(Numbers.percentSign(subject.clean())).append(" of the unchanged images correctly");
+    s.append(" classifies ")
+        .append(Numbers.percentSign(subject.clean()))
+        .append(" of the unchanged images correctly");
+    s.append(reference(base.clean()));
     if (!subject.attacks().isEmpty()) {
       double direct = subject.strongestAttack().getAsDouble();
-      s.append(", and ").append(Numbers.percentSign(direct)).append(" after the strongest direct attack (");
-      s.append(strongest(subject.attacks(), direct)).append(')');
-    }
-    if (subject != base) {
-      s.append("; ").append(base.title()).append(" ").append(Numbers.percentSign(base.clean()));
-      if (!base.attacks().isEmpty()) {
-        s.append(" and ").append(Numbers.percentSign(base.strongestAttack().getAsDouble()));
-      }
+      s.append(", and ")
+          .append(Numbers.percentSign(direct))
+          .append(" after the strongest attack made directly on it, ");
+      s.append(strongest(subject.attacks(), direct));
+      s.append(base.attacks().isEmpty() ? "" : reference(base.strongestAttack().getAsDouble()));
     }
     return s.append('.').toString();
+  }
+
+  private String reference(double accuracy) {
+    return subject == base ? "" : " (" + base.title() + " " + Numbers.percentSign(accuracy) + ")";
   }
 
   private String strongest(Map<String, Double> accuracies, double lowest) {
@@ -99,12 +126,18 @@ final class Summary {
   private String worstCase() {
     StringBuilder s = new StringBuilder("Counting an image only if it survives every attack");
     s.append(subject.transfer().isEmpty() ? "" : ", transfer included");
-    s.append(", ").append(subject.title()).append(" keeps ").append(Numbers.percentSign(subject.worstCase()));
+    s.append(", ")
+        .append(subject.title())
+        .append(" keeps ")
+        .append(Numbers.percentSign(subject.worstCase()));
     s.append(subject.hasInterval() ? " (95\u202f% interval " + interval(subject) + ")" : "");
     if (subject == base || base.worstCase() == null) {
       return s.append('.').toString();
     }
-    s.append(" and ").append(base.title()).append(' ').append(Numbers.percentSign(base.worstCase()));
+    s.append(" and ")
+        .append(base.title())
+        .append(' ')
+        .append(Numbers.percentSign(base.worstCase()));
     s.append(base.hasInterval() ? " (" + interval(base) + ")" : "").append(": ");
     return s.append(verdict()).append('.').toString();
   }
@@ -116,7 +149,8 @@ final class Summary {
       return size;
     }
     boolean apart =
-        subject.worstCaseLow() > base.worstCaseHigh() || subject.worstCaseHigh() < base.worstCaseLow();
+        subject.worstCaseLow() > base.worstCaseHigh()
+            || subject.worstCaseHigh() < base.worstCaseLow();
     return apart
         ? size + ", more than the sampling of images explains"
         : size + ", no more than the sampling of images explains";

@@ -2,7 +2,9 @@ package io.github.igdefense.report;
 
 import java.util.Arrays;
 
-/** Which units are among the {@code keep} most important of each class; ties go to the lower unit. */
+/**
+ * Which units are among the {@code keep} most important of each class; ties go to the lower unit.
+ */
 final class TopUnits {
   private final boolean[][] top;
   private final int keep;
@@ -34,7 +36,9 @@ final class TopUnits {
     return top[c][unit];
   }
 
-  /** The part of their top units that two classes share, averaged over all pairs; 0 for one class. */
+  /**
+   * The part of their top units that two classes share, averaged over all pairs; 0 for one class.
+   */
   double meanShared() {
     long common = 0;
     long pairs = 0;

@@ -1,8 +1,8 @@
 package io.github.igdefense.report;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import com.fasterxml.jackson.annotation.JsonValue;
-import com.fasterxml.jackson.annotation.JsonCreator;
 import java.util.Locale;
 import java.util.Objects;
 
@@ -10,7 +10,8 @@ import java.util.Objects;
  * Something the reader has to know before believing a number.
  *
  * @param level how much it matters
- * @param code stable name for programs, such as {@code screening}; two warnings of equal code and text are one
+ * @param code stable name for programs, such as {@code screening}; two warnings of equal code and
+ *     text are one
  * @param text complete sentences in plain words
  */
 @JsonPropertyOrder({"level", "code", "text"})

@@ -9,4 +9,11 @@ public final class Version {
     String version = Version.class.getPackage().getImplementationVersion();
     return version == null ? "development" : version;
   }
+
+  /** The version of the libtorch preset on the class path, or {@code unknown}. */
+  public static String libtorch() {
+    String version =
+        org.bytedeco.pytorch.presets.torch.class.getPackage().getImplementationVersion();
+    return version == null ? "unknown" : version;
+  }
 }

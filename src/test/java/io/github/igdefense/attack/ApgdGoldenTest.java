@@ -6,15 +6,23 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
+import io.github.igdefense.defense.ClassMasks;
+import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.NoiseSource;
+import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.importance.Ranking;
+import io.github.igdefense.importance.RankingProvenance;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -80,6 +88,59 @@ class ApgdGoldenTest {
     for (int r = 0; r < runs; r++) {
       compare(file, "run" + r + "_", recorder.runs.get(r));
     }
+  }
+
+  @Test
+  void onASmoothedModelEveryDrawAndAveragedGradientIsTheReferences() {
+    Npz file = Npz.open(golden("atk_apgd_ce_eot.npz"));
+    long seed = file.get("seed").asLong()[0];
+    long[] labels = file.get("y").asLong();
+    double[] importance = Npz.open(golden("loir_cifar.npz")).get("a1_layer4_importance").asDouble();
+    Ranking ranking =
+        new Ranking("layer4", 64, 10, importance, RankingProvenance.unknown("layer4"));
+    ClassMasks masks = ClassMasks.of(ranking, (int) file.get("important_dim").asLong()[0]);
+    Attack attack =
+        new Apgd(
+                Apgd.Loss.CE,
+                Norm.LINF,
+                new Epsilon(file.get("hp_eps").asDouble()[0]),
+                (int) file.get("hp_n_iter").asLong()[0])
+            .withEot((int) file.get("hp_eot_iter").asLong()[0]);
+    Recorder recorder = new Recorder();
+    try (PointerScope scope = new PointerScope();
+        Rng rng = new Rng(seed);
+        IgDefense smoothed =
+            new IgDefense(
+                network,
+                masks,
+                IgDefense.DEFAULT_TEMPERATURE,
+                new Smoothing(file.get("sigma").asDouble()[0], 1),
+                NoiseSource.fresh(rng));
+        IgDefense plain =
+            new IgDefense(network, masks, IgDefense.DEFAULT_TEMPERATURE, Smoothing.NONE, null);
+        AttackContext context = AttackContext.sharing(rng, seed);
+        AttackResult result =
+            attack.run(smoothed, mixtures(file), labels, context.withTrace(recorder))) {
+      double[] points = Tensors.toDoubles(result.adversarial());
+      close("fingerprints", fingerprints(points), file.get("adv_proj").asDouble());
+      close("logits without noise", plain.logits(result.adversarial()), file.get("adv_logits"));
+    }
+    compare(file, "run0_", recorder.runs.get(0));
+  }
+
+  /** (1−t)·x[i] + t·x[j]. */
+  private static Tensor mixtures(Npz file) {
+    long[] i = file.get("mix_i").asLong();
+    long[] j = file.get("mix_j").asLong();
+    double[] t = file.get("mix_t").asDouble();
+    double[] mixed = new double[i.length * VALUES];
+    for (int n = 0; n < i.length; n++) {
+      for (int v = 0; v < VALUES; v++) {
+        mixed[n * VALUES + v] =
+            (1 - t[n]) * images[(int) i[n] * VALUES + v] + t[n] * images[(int) j[n] * VALUES + v];
+      }
+    }
+    return Tensors.of(mixed, i.length, 3, 32, 32);
   }
 
   private static void compare(Npz file, String run, Recorder.Run recorded) {

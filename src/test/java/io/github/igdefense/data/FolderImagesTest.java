@@ -96,7 +96,10 @@ class FolderImagesTest {
     Files.delete(root.resolve("ant/x.PNG"));
     jpeg(root.resolve("ant/grey.jpg"), flat(1, 16, 90));
     jpeg(root.resolve("ant/rgb.jpeg"), flat(3, 16, 200, 100, 50));
-    jpeg(root.resolve("cat/cmyk.JPG"), flat(4, 16, 255, 0, 0, 0));
+    jpeg(root.resolve("cat/cmyk.JPG"), flat(4, 16, 255, 100, 0, 200));
+    Path ycck = root.resolve("cat/ycck.jpg");
+    jpeg(ycck, flat(4, 16, 100, 200, 50, 30));
+    Files.write(ycck, withAdobeMarker(Files.readAllBytes(ycck), 2));
     ImageSet set = ImageSets.open("folder:" + root);
     float[] image = new float[3 * 256];
     set.read(0, image, 0);
@@ -108,9 +111,31 @@ class FolderImagesTest {
     assertThat(image[256 + 100] * 255).isBetween(96f, 104f);
     assertThat(image[512 + 100] * 255).isBetween(46f, 54f);
     set.read(2, image, 0);
-    // Pure cyan in one convention, pure red in the other; never grey, and uniform.
-    assertThat(Math.abs(image[100] - image[256 + 100])).isGreaterThan(0.3f);
-    assertThat(image[100]).isEqualTo(image[200]);
+    // Inverted ink times inverted black.
+    assertColor(image, 200, 100 * 200 / 255, 0);
+    set.read(3, image, 0);
+    // R = 100 + 1.402 (50 - 128) < 0, G = 100 - 0.344 (200 - 128) - 0.714 (50 - 128) = 131, B = 228; all
+    // inverted.
+    assertColor(image, 30, 124 * 30 / 255, 27 * 30 / 255);
+  }
+
+  private static void assertColor(float[] image, int... rgb) {
+    for (int c = 0; c < 3; c++) {
+      for (int i = 0; i < 256; i++) {
+        assertThat(image[256 * c + i] * 255).isBetween(rgb[c] - 2f, rgb[c] + 2f);
+      }
+    }
+  }
+
+  private static byte[] withAdobeMarker(byte[] jpeg, int transform) {
+    byte[] marker = {
+      (byte) 0xff, (byte) 0xee, 0, 14, 'A', 'd', 'o', 'b', 'e', 0, 100, 0, 0, 0, 0, (byte) transform
+    };
+    byte[] result = new byte[jpeg.length + marker.length];
+    System.arraycopy(jpeg, 0, result, 0, 2);
+    System.arraycopy(marker, 0, result, 2, marker.length);
+    System.arraycopy(jpeg, 2, result, 2 + marker.length, jpeg.length - 2);
+    return result;
   }
 
   @Test

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -250,5 +251,35 @@ class NpyTest {
     assertThat(bytes.slice(800, 0).length()).isZero();
     assertThatThrownBy(() -> bytes.getInt(797)).isInstanceOf(IndexOutOfBoundsException.class);
     assertThatThrownBy(() -> bytes.slice(1, 800)).isInstanceOf(IndexOutOfBoundsException.class);
+  }
+
+  @Test
+  void valuesAcrossTheBorderOfAMappingAreWhole() throws Exception {
+    Path file = directory.resolve("sparse");
+    long border = 1L << 30;
+    byte[] content = new byte[64];
+    new Random(2).nextBytes(content);
+    try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+      sparse.seek(border - 30);
+      sparse.write(content);
+      sparse.setLength(border + 1000);
+    }
+    Bytes bytes = Bytes.ofFile(file);
+    ByteBuffer expected = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < 56; i++) {
+      assertThat(bytes.getLong(border - 30 + i)).isEqualTo(expected.getLong(i));
+      assertThat(bytes.getShort(border - 30 + i)).isEqualTo(expected.getShort(i));
+      Bytes slice = bytes.slice(border - 30 + i, 8);
+      assertThat(slice.getInt(4)).isEqualTo(expected.getInt(i + 4));
+      assertThat(slice.asBuffer().getLong()).isEqualTo(expected.getLong(i));
+      assertThat(slice.sha256())
+          .isEqualTo(Hashes.sha256(java.util.Arrays.copyOfRange(content, i, i + 8)));
+    }
+    assertThat(bytes.buffers()).hasSize(2);
+    NpyArray floats = new NpyArray(ElementType.FLOAT32, new long[] {13}, bytes.slice(border - 29, 52));
+    float[] values = floats.asFloat();
+    for (int i = 0; i < 13; i++) {
+      assertThat(values[i]).isEqualTo(expected.getFloat(1 + 4 * i));
+    }
   }
 }
