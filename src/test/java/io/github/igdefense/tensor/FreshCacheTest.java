@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
  * (default 3 where the environment has CI, else once: each start unpacks 360 MB).
  */
 class FreshCacheTest {
-  private static final int STARTS = 
+  private static final int STARTS =
       Integer.getInteger("igd.loading.starts", System.getenv("CI") != null ? 3 : 1);
   private static final Path SYSTEM_LIBRARIES = Path.of("/usr/lib/x86_64-linux-gnu");
   private static final List<String> ONCE = List.of("libtorch_cpu", "libgomp", "libc10", "libigd_kernels");
