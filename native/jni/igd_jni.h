@@ -8,28 +8,28 @@
 
 #include "igd/kernels.h"
 
-static inline const char* igd_jni_last_error() { return igd_last_error(); }
+static inline const char* igd_jni_last_error() noexcept { return igd_last_error(); }
 
-static inline int igd_jni_api_version() { return igd_api_version(); }
+static inline int igd_jni_api_version() noexcept { return igd_api_version(); }
 
-static inline const char* igd_jni_build_info() { return igd_build_info(); }
+static inline const char* igd_jni_build_info() noexcept { return igd_build_info(); }
 
-static inline int igd_jni_isa_detected() { return igd_isa_detected(); }
+static inline int igd_jni_isa_detected() noexcept { return igd_isa_detected(); }
 
-static inline int igd_jni_isa_active() { return igd_isa_active(); }
+static inline int igd_jni_isa_active() noexcept { return igd_isa_active(); }
 
-static inline int igd_jni_isa_force(int isa) { return igd_isa_force(isa); }
+static inline int igd_jni_isa_force(int isa) noexcept { return igd_isa_force(isa); }
 
-static inline const char* igd_jni_isa_name(int isa) { return igd_isa_name(isa); }
+static inline const char* igd_jni_isa_name(int isa) noexcept { return igd_isa_name(isa); }
 
-static inline int igd_jni_threads_get() { return igd_threads_get(); }
+static inline int igd_jni_threads_get() noexcept { return igd_threads_get(); }
 
-static inline int igd_jni_threads_set(int n) { return (int)igd_threads_set(n); }
+static inline int igd_jni_threads_set(int n) noexcept { return (int)igd_threads_set(n); }
 
 static inline int igd_jni_loo_penultimate_accumulate(int dtype, int64_t a, int64_t stride_n, int64_t stride_u,
                                                      int64_t stride_s, int64_t n, int64_t u, int64_t s,
                                                      int64_t labels, int64_t k, int signed_difference,
-                                                     int64_t class_sums, int64_t class_counts) {
+                                                     int64_t class_sums, int64_t class_counts) noexcept {
   return (int)igd_loo_penultimate_accumulate(dtype, (const void*)(intptr_t)a, stride_n, stride_u, stride_s, n,
                                              u, s, (const int64_t*)(intptr_t)labels, k, signed_difference,
                                              (double*)(intptr_t)class_sums, (int64_t*)(intptr_t)class_counts);
@@ -38,7 +38,7 @@ static inline int igd_jni_loo_penultimate_accumulate(int dtype, int64_t a, int64
 static inline int igd_jni_loo_penultimate_finish(int dtype, int64_t weight, int64_t k, int64_t u,
                                                  int64_t class_sums, int64_t class_counts,
                                                  int signed_difference, int normalization,
-                                                 int64_t importance) {
+                                                 int64_t importance) noexcept {
   return (int)igd_loo_penultimate_finish(dtype, (const void*)(intptr_t)weight, k, u,
                                          (const double*)(intptr_t)class_sums,
                                          (const int64_t*)(intptr_t)class_counts, signed_difference,
@@ -50,7 +50,7 @@ static inline int igd_jni_masked_head_forward(int dtype, int64_t a, int64_t stri
                                               int64_t weight, int64_t bias, int64_t k, int64_t masks,
                                               double temperature, int64_t first_logits_in, int64_t pooled_out,
                                               int64_t first_logits_out, int64_t soft_weights_out,
-                                              int64_t soft_mask_out, int64_t logits_out) {
+                                              int64_t soft_mask_out, int64_t logits_out) noexcept {
   return (int)igd_masked_head_forward(
       dtype, (const void*)(intptr_t)a, stride_n, stride_u, stride_s, n, u, s, (const void*)(intptr_t)weight,
       (const void*)(intptr_t)bias, k, (const uint8_t*)(intptr_t)masks, temperature,
@@ -63,7 +63,7 @@ static inline int igd_jni_masked_head_backward(int dtype, int64_t grad_logits, i
                                                int64_t masks, double temperature, int64_t n, int64_t u,
                                                int64_t s, int64_t k, int own_first_logits, int64_t grad_a,
                                                int64_t stride_n, int64_t stride_u, int64_t stride_s,
-                                               int64_t grad_first_logits) {
+                                               int64_t grad_first_logits) noexcept {
   return (int)igd_masked_head_backward(
       dtype, (const void*)(intptr_t)grad_logits, (const void*)(intptr_t)pooled,
       (const void*)(intptr_t)soft_weights, (const void*)(intptr_t)soft_mask, (const void*)(intptr_t)weight,

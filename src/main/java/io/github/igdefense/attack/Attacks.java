@@ -1,0 +1,81 @@
+package io.github.igdefense.attack;
+
+import io.github.igdefense.data.InputException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Attacks by the names the command line uses. Stateless and thread-safe. */
+public final class Attacks {
+
+  @FunctionalInterface
+  private interface Maker {
+    Attack make(Norm norm, Epsilon epsilon, int steps, AttackOptions options);
+  }
+
+  private static final Map<String, Maker> MAKERS = new LinkedHashMap<>();
+
+  static {
+    MAKERS.put(
+        "fgsm", (norm, epsilon, steps, options) -> new Fgsm(norm, epsilon, options.eotIterations()));
+    MAKERS.put(
+        "pgd",
+        (norm, epsilon, steps, options) ->
+            new Pgd(
+                norm,
+                epsilon,
+                steps,
+                Double.isNaN(options.stepSize())
+                    ? Pgd.defaultStepSize(epsilon, steps)
+                    : options.stepSize(),
+                options.restarts(),
+                true,
+                options.eotIterations()));
+    MAKERS.put("apgd-ce", apgd(Apgd.Loss.CE));
+    MAKERS.put("apgd-dlr", apgd(Apgd.Loss.DLR));
+    MAKERS.put("apgd-cw", apgd(Apgd.Loss.CW));
+    MAKERS.put(
+        "apgd-t",
+        (norm, epsilon, steps, options) ->
+            new TargetedApgd(norm, epsilon, steps, options.targets())
+                .withRestarts(options.restarts())
+                .withEot(options.eotIterations())
+                .withLargerEpsilon(largerEpsilon(norm, steps, options)));
+  }
+
+  private Attacks() {}
+
+  private static Maker apgd(Apgd.Loss loss) {
+    return (norm, epsilon, steps, options) ->
+        new Apgd(loss, norm, epsilon, steps)
+            .withRestarts(options.restarts())
+            .withEot(options.eotIterations())
+            .withLargerEpsilon(largerEpsilon(norm, steps, options));
+  }
+
+  private static boolean largerEpsilon(Norm norm, int steps, AttackOptions options) {
+    return norm == Norm.L1 && options.largerEpsilon() && steps >= 4;
+  }
+
+  /** The names, weakest attack first. */
+  public static List<String> names() {
+    return List.copyOf(MAKERS.keySet());
+  }
+
+  /**
+   * Makes an attack.
+   *
+   * @param name one of {@link #names}
+   * @param steps iterations of a run, at least 1; fgsm ignores it
+   * @throws InputException for an unknown name (listing the names), a norm the attack lacks, or an option out
+   *     of range
+   */
+  public static Attack byName(
+      String name, Norm norm, Epsilon epsilon, int steps, AttackOptions options) {
+    Maker maker = MAKERS.get(name);
+    if (maker == null) {
+      throw new InputException("expected an attack of " + names() + ", got '" + name + "'");
+    }
+    return maker.make(norm, epsilon, steps, options);
+  }
+}

@@ -1,0 +1,72 @@
+package io.github.igdefense.cli;
+
+import io.github.igdefense.attack.Attack;
+import io.github.igdefense.attack.AttackOptions;
+import io.github.igdefense.attack.Attacks;
+import io.github.igdefense.attack.Epsilon;
+import io.github.igdefense.attack.Norm;
+import java.util.ArrayList;
+import java.util.List;
+import picocli.CommandLine.Option;
+
+/** The threat model and how hard attacks try. */
+final class AttackListOptions {
+  @Option(names = "--norm", defaultValue = "Linf", description = "Linf, L2 or L1. Default: ${DEFAULT-VALUE}.")
+  String norm;
+
+  @Option(
+      names = "--eps",
+      defaultValue = "8/255",
+      paramLabel = "E",
+      description = "Radius, such as 8/255 or 0.5. Default: ${DEFAULT-VALUE}.")
+  String epsilon;
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      defaultValue = "100",
+      description = "Iterations of a run. Default: ${DEFAULT-VALUE}.")
+  int steps;
+
+  @Option(
+      names = "--restarts",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Runs from new starts. Default: ${DEFAULT-VALUE}.")
+  int restarts;
+
+  @Option(
+      names = "--targets",
+      paramLabel = "N",
+      defaultValue = "9",
+      description = "Target classes of apgd-t. Default: ${DEFAULT-VALUE}.")
+  int targets;
+
+  @Option(
+      names = "--eot",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "Gradients averaged per step, for smoothed models. Default: ${DEFAULT-VALUE}.")
+  int eot;
+
+  Epsilon parsedEpsilon() {
+    return Epsilon.parse(epsilon);
+  }
+
+  Norm parsedNorm() {
+    return Norm.parse(norm);
+  }
+
+  /** Makes the attacks of a comma-separated list of names. */
+  List<Attack> make(String names) {
+    AttackOptions options =
+        AttackOptions.DEFAULT.withRestarts(restarts).withTargets(targets).withEot(eot);
+    List<Attack> attacks = new ArrayList<>();
+    for (String name : names.split(",")) {
+      attacks.add(
+          Attacks.byName(
+              name.trim(), parsedNorm(), parsedEpsilon(), Values.positive("--steps", steps), options));
+    }
+    return attacks;
+  }
+}

@@ -1,0 +1,167 @@
+package io.github.igdefense.cli;
+
+import io.github.igdefense.defense.ClassMasks;
+import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.NoiseSource;
+import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.model.MaskableLayer;
+import io.github.igdefense.model.Networks;
+import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.CpuTopology;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.FusedOps;
+import io.github.igdefense.tensor.NativeRuntime;
+import io.github.igdefense.tensor.Rng;
+import io.github.igdefense.tensor.Tensors;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code igd bench}: latency of the base and the defended model, and the cost of ranking, as ratios in one run. */
+@Command(
+    name = "bench",
+    description = "Measure base and defended latency and the cost of LO-IR, as ratios in one run.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false)
+final class BenchCommand implements Callable<Integer> {
+  private static final int CLASSES = 10;
+
+  @Option(
+      names = "--checkpoint",
+      paramLabel = "FILE",
+      description = "Weights. Default: random weights of full width (64).")
+  String checkpoint;
+
+  @Option(names = "--arch", defaultValue = "rn18", description = "Default: ${DEFAULT-VALUE}.")
+  String arch;
+
+  @Option(
+      names = "--repetitions",
+      defaultValue = "41",
+      description = "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
+  int repetitions;
+
+  @Mixin ComputeOptions compute;
+  @Mixin Output output;
+
+  private final Map<String, Object> figures = new LinkedHashMap<>();
+
+  @Override
+  public Integer call() {
+    compute.apply();
+    Values.positive("--repetitions", repetitions);
+    figures.put("arch", arch);
+    figures.put("checkpoint", checkpoint == null ? "random weights, width 64" : checkpoint);
+    figures.put("cpu", CpuTopology.modelName());
+    figures.put("threads", NativeRuntime.threads());
+    figures.put("repetitions", repetitions);
+    try (StagedNetwork network =
+            checkpoint == null
+                ? Networks.random(arch, 3, 64, CLASSES, compute.seed, Dtype.FLOAT32)
+                : Networks.open(arch, checkpoint, Dtype.FLOAT32);
+        Rng noise = new Rng(compute.seed)) {
+      MaskableLayer layer = network.penultimate();
+      ClassMasks masks =
+          ClassMasks.random(
+              layer.name(),
+              network.classCount(),
+              layer.units(),
+              DefenseOptions.defaultKeep(layer.units()),
+              compute.seed);
+      try (IgDefense plain =
+              new IgDefense(network, masks, IgDefense.DEFAULT_TEMPERATURE, Smoothing.NONE, null);
+          IgDefense smoothed =
+              new IgDefense(
+                  network,
+                  masks,
+                  IgDefense.DEFAULT_TEMPERATURE,
+                  new Smoothing(4 / 255.0, 1),
+                  NoiseSource.fresh(noise))) {
+        for (int batch : new int[] {1, 64}) {
+          defended(network, plain, smoothed, batch);
+        }
+        ranking(network, layer, 64);
+      }
+    }
+    output.json(figures);
+    return 0;
+  }
+
+  private Tensor images(StagedNetwork network, int batch) {
+    try (Rng rng = new Rng(compute.seed)) {
+      return rng.uniform(
+          network.dtype(), batch, network.inputChannels(), network.imageSize(), network.imageSize());
+    }
+  }
+
+  private void defended(StagedNetwork network, IgDefense plain, IgDefense smoothed, int batch) {
+    try (PointerScope scope = new PointerScope()) {
+      Tensor x = images(network, batch);
+      int pairs = batch == 1 ? repetitions * 5 : repetitions;
+      Timing base = Timing.of(network, x, pairs);
+      Timing withDefense = Timing.compare(plain, network, x, pairs);
+      Timing withSmoothing = Timing.compare(smoothed, network, x, pairs);
+      put("latency_b" + batch + "_float32_ms", base.medianSeconds() * 1e3, "base, batch " + batch + ", ms");
+      put("ratio_defended_b" + batch, withDefense.ratio(), "defended / base, batch " + batch);
+      put(
+          "ratio_smoothed_b" + batch,
+          withSmoothing.ratio(),
+          "smoothed (n=1) / base, batch " + batch);
+    }
+  }
+
+  /** One batch through LO-IR (prefix and kernel) against one plain forward pass of it, interleaved. */
+  private void ranking(StagedNetwork network, MaskableLayer layer, int batch) {
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      Tensor x = images(network, batch);
+      long[] classes = new long[batch];
+      Arrays.setAll(classes, i -> i % network.classCount());
+      Tensor labels = Tensors.of(classes, batch);
+      Tensor sums =
+          torch.zeros(
+              new long[] {network.classCount(), layer.units()}, Tensors.options(ScalarType.Double));
+      Tensor counts = torch.zeros(new long[] {network.classCount()}, Tensors.options(ScalarType.Long));
+      double[] ratios = new double[repetitions];
+      double[] kernel = new double[repetitions];
+      for (int i = -3; i < repetitions; i++) {
+        long start = System.nanoTime();
+        try (PointerScope inner = new PointerScope()) {
+          network.logits(x);
+        }
+        long middle = System.nanoTime();
+        try (PointerScope inner = new PointerScope()) {
+          Tensor activation = network.prefix(x, layer);
+          long before = System.nanoTime();
+          FusedOps.looPenultimateAccumulate(activation, labels, false, sums, counts);
+          if (i >= 0) {
+            kernel[i] = (System.nanoTime() - before) / 1e3;
+          }
+        }
+        if (i >= 0) {
+          ratios[i] = (double) (System.nanoTime() - middle) / (middle - start);
+        }
+      }
+      Arrays.sort(ratios);
+      Arrays.sort(kernel);
+      put("ratio_loir_penultimate", ratios[repetitions / 2], "LO-IR of " + layer.name() + " / plain forward, batch " + batch);
+      put("loir_kernel_us", kernel[repetitions / 2], "its kernel alone, microseconds a batch");
+    }
+  }
+
+  private void put(String key, double value, String label) {
+    figures.put(key, value);
+    output.result(String.format(Locale.ROOT, "%-44s %10.3f", label, value));
+  }
+}

@@ -1,0 +1,178 @@
+package io.github.igdefense.cli;
+
+import io.github.igdefense.attack.Attack;
+import io.github.igdefense.data.ImageSet;
+import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.evaluation.Comparison;
+import io.github.igdefense.evaluation.Evaluation;
+import io.github.igdefense.evaluation.EvaluationListener;
+import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.importance.Ranking;
+import io.github.igdefense.model.DifferentiableClassifier;
+import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.report.EvaluationReport;
+import io.github.igdefense.report.Provenance;
+import io.github.igdefense.report.ResultJson;
+import io.github.igdefense.report.RunReport;
+import io.github.igdefense.report.Settings;
+import io.github.igdefense.tensor.CpuTopology;
+import io.github.igdefense.tensor.NativeRuntime;
+import io.github.igdefense.tensor.Version;
+import java.time.Instant;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** What the commands that evaluate have in common: progress, provenance and reports. */
+final class Reporting {
+  private final String kind;
+  private final ModelOptions model;
+  private final DataOptions data;
+  private final Output output;
+  private final Instant start = Instant.now();
+  private final long startNanos = System.nanoTime();
+
+  Reporting(String kind, ModelOptions model, DataOptions data, Output output) {
+    this.kind = kind;
+    this.model = model;
+    this.data = data;
+    this.output = output;
+  }
+
+  /** A bar per task on a terminal, a line per finished task elsewhere. Close it. */
+  Bars bars() {
+    return new Bars();
+  }
+
+  /** Turns progress into bars. */
+  final class Bars implements EvaluationListener, AutoCloseable {
+    private static final int PARTS = 1000;
+    private String task;
+    private Output.Progress bar;
+
+    @Override
+    public void progress(EvaluationListener.Progress progress) {
+      if (!progress.task().equals(task)) {
+        close();
+        task = progress.task();
+        output.note(task + ", " + progress.images() + " images");
+        bar = output.progress(task, PARTS);
+      }
+      bar.to(Math.round(progress.fraction() * PARTS));
+      bar.message(progress.standing() + " standing");
+    }
+
+    @Override
+    public void close() {
+      if (bar != null) {
+        bar.close();
+        bar = null;
+      }
+    }
+  }
+
+  double seconds() {
+    return (System.nanoTime() - startNanos) / 1e9;
+  }
+
+  /** A report with everything but results. */
+  RunReport.Builder builder(
+      String title, StagedNetwork network, ImageSet images, String rankingFile, String rankingSha256) {
+    return RunReport.builder(kind)
+        .title(title)
+        .commandLine(Invocation.text())
+        .time(start, seconds())
+        .provenance(
+            Provenance.builder()
+                .version(Version.get(), System.getProperty("igd.commit"))
+                .model(network.architecture(), model.checkpoint, network.sha256())
+                .ranking(rankingFile, rankingSha256)
+                .data(
+                    images.name(),
+                    images.sha256(),
+                    data.limit == null ? images.size() : data.limit,
+                    images.size())
+                .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
+                .arithmetic(network.dtype().toString(), Version.libtorch())
+                .seed(model.compute.seed)
+                .build());
+  }
+
+  /** The report of a comparison. */
+  RunReport comparison(
+      String title,
+      StagedNetwork network,
+      Comparison comparison,
+      List<Timing> timings,
+      Settings settings,
+      Ranking ranking,
+      int keep,
+      String rankingFile,
+      String rankingSha256) {
+    RunReport.Builder builder =
+        builder(title, network, comparison.images(), rankingFile, rankingSha256).settings(settings);
+    EvaluationReport.add(builder, comparison, timings);
+    if (ranking != null) {
+      builder.ranking(
+          EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
+    }
+    return builder.build();
+  }
+
+  /** The report of one attack on one classifier. */
+  RunReport single(
+      StagedNetwork network,
+      DifferentiableClassifier classifier,
+      Evaluation evaluation,
+      AttackListOptions attacks,
+      DefenseOptions defense,
+      ImageSet images,
+      Attack attack) {
+    RunReport.Builder builder =
+        builder(
+                attack.name() + " on " + classifier.name(),
+                network,
+                images,
+                defense.ranking == null ? null : defense.ranking.toString(),
+                defense.rankingSha256())
+            .settings(settings(attacks, classifier, evaluation.classifier().deterministic() ? null : 5));
+    EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
+    return builder.build();
+  }
+
+  Settings settings(
+      AttackListOptions attacks, DifferentiableClassifier classifier, Integer evaluationRuns) {
+    Map<String, String> other = new LinkedHashMap<>();
+    if (classifier instanceof IgDefense defense) {
+      return new Settings(
+          attacks.parsedNorm().toString(),
+          attacks.parsedEpsilon().value(),
+          attacks.epsilon,
+          defense.masks().origin(),
+          defense.masks().layer(),
+          defense.masks().keep(),
+          defense.temperature(),
+          evaluationRuns,
+          model.compute.batchSize,
+          other);
+    }
+    return new Settings(
+        attacks.parsedNorm().toString(),
+        attacks.parsedEpsilon().value(),
+        attacks.epsilon,
+        null,
+        null,
+        null,
+        null,
+        evaluationRuns,
+        model.compute.batchSize,
+        other);
+  }
+
+  /** The report as the JSON object on standard output, when asked for. */
+  void printJson(RunReport report) {
+    if (output.json) {
+      System.out.println(ResultJson.line(report));
+    }
+  }
+}

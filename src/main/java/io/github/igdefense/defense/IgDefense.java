@@ -1,0 +1,334 @@
+package io.github.igdefense.defense;
+
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.model.DifferentiableClassifier;
+import io.github.igdefense.model.Gradients;
+import io.github.igdefense.model.LinearHead;
+import io.github.igdefense.model.LogitLoss;
+import io.github.igdefense.model.MaskableLayer;
+import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.FusedOps;
+import io.github.igdefense.tensor.NativeRuntime;
+import io.github.igdefense.tensor.Tensors;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The defended classifier (paper Sec. 4, spec Sec. 2): a pseudo-label from a first pass, smoothed or not;
+ * ŷ = softmax(z/τ); soft mask m = ŷ·M on one layer of the second pass.
+ *
+ * <p>At the penultimate layer all of it after the prefix is one native kernel, with an analytic backward. Without
+ * smoothing both passes share the prefix; with smoothing clean and noisy images run as one batch. Gradients
+ * flow through both passes, including the softmax weights: nothing is masked from an attacker.
+ *
+ * <p>Owns the masks' native memory until {@link #close}; not the network. Threads: calls may run at the same
+ * time if the noise source allows it (those of {@link NoiseSource} do).
+ */
+public final class IgDefense implements DifferentiableClassifier, AutoCloseable {
+  /** τ of the paper. */
+  public static final double DEFAULT_TEMPERATURE = 0.01;
+
+  private final StagedNetwork network;
+  private final MaskableLayer layer;
+  private final ClassMasks masks;
+  private final double temperature;
+  private final Smoothing smoothing;
+  private final NoiseSource noise;
+  private final boolean fixedNoise;
+  private final boolean fused;
+  private final Tensor maskBits;
+  private final Tensor maskValues;
+  private volatile boolean closed;
+
+  /**
+   * A defended classifier.
+   *
+   * @param network the base model; not owned, must stay open
+   * @param masks for a layer of the network
+   * @param temperature τ &gt; 0
+   * @param noise for the smoothed pass; null without smoothing
+   * @throws InputException if masks and network do not fit
+   */
+  public IgDefense(
+      StagedNetwork network,
+      ClassMasks masks,
+      double temperature,
+      Smoothing smoothing,
+      NoiseSource noise) {
+    this(network, masks, temperature, smoothing, noise, false, true);
+  }
+
+  private IgDefense(
+      StagedNetwork network,
+      ClassMasks masks,
+      double temperature,
+      Smoothing smoothing,
+      NoiseSource noise,
+      boolean fixedNoise,
+      boolean fuse) {
+    NativeRuntime.load();
+    this.network = network;
+    this.layer = network.layer(masks.layer());
+    if (masks.units() != layer.units() || masks.classCount() != network.classCount()) {
+      throw new InputException(
+          "expected masks of " + network.classCount() + " classes x " + layer.units() + " units for "
+              + layer.name() + " of " + network.architecture() + ", got " + masks.classCount() + " x "
+              + masks.units());
+    }
+    if (!(temperature > 0) || Double.isInfinite(temperature)) {
+      throw new InputException("expected a temperature above 0, got " + temperature);
+    }
+    if (smoothing.enabled() && noise == null) {
+      throw new IllegalArgumentException("smoothing needs a noise source");
+    }
+    this.masks = masks;
+    this.temperature = temperature;
+    this.smoothing = smoothing;
+    this.noise = noise;
+    this.fixedNoise = fixedNoise;
+    this.fused = fuse && layer.penultimate();
+    double[] values = new double[masks.bits().length];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = masks.bits()[i];
+    }
+    try (PointerScope scope = new PointerScope()) {
+      Tensor dense = Tensors.of(values, masks.classCount(), masks.units());
+      this.maskBits = Tensors.keep(dense.to(ScalarType.Byte));
+      this.maskValues = Tensors.keep(dense.to(network.head().weight().scalar_type().intern()));
+    }
+  }
+
+  /** The same, smoothed with one fixed draw: deterministic. */
+  public static IgDefense withFixedNoise(
+      StagedNetwork network, ClassMasks masks, double temperature, Smoothing smoothing, long seed) {
+    return new IgDefense(
+        network, masks, temperature, smoothing, NoiseSource.fixed(seed, smoothing.samples()), true, true);
+  }
+
+  /** The same computation through libtorch's own operations alone: what the kernels are held against. */
+  static IgDefense unfused(
+      StagedNetwork network,
+      ClassMasks masks,
+      double temperature,
+      Smoothing smoothing,
+      NoiseSource noise) {
+    return new IgDefense(network, masks, temperature, smoothing, noise, false, false);
+  }
+
+  @Override
+  public String name() {
+    String smoothed =
+        smoothing.enabled()
+            ? ", sigma=" + String.format(java.util.Locale.ROOT, "%.5g", smoothing.sigma())
+                + ", samples=" + smoothing.samples() + (fixedNoise ? ", fixed noise" : "")
+            : "";
+    return "ig-defense(" + masks.origin() + ", " + layer.name() + ", k=" + masks.keep() + smoothed + ")";
+  }
+
+  /** The base model. */
+  public StagedNetwork network() {
+    return network;
+  }
+
+  /** The masks. */
+  public ClassMasks masks() {
+    return masks;
+  }
+
+  /** The smoothing of the first pass. */
+  public Smoothing smoothing() {
+    return smoothing;
+  }
+
+  /** τ. */
+  public double temperature() {
+    return temperature;
+  }
+
+  @Override
+  public int classCount() {
+    return network.classCount();
+  }
+
+  @Override
+  public Dtype dtype() {
+    return network.dtype();
+  }
+
+  @Override
+  public boolean deterministic() {
+    return !smoothing.enabled() || fixedNoise;
+  }
+
+  /**
+   * What the defended forward pass gives, in the caller's scope.
+   *
+   * @param logits [N,K] of the second pass
+   * @param firstLogits z [N,K] of the first pass; its largest entry is the pseudo-label
+   * @param softWeights ŷ [N,K]
+   */
+  public record Forward(Tensor logits, Tensor firstLogits, Tensor softWeights) {}
+
+  /** Both passes, without autograd bookkeeping. */
+  public Forward forward(Tensor x) {
+    checkOpen();
+    Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      if (fused) {
+        Passes passes = passes(x);
+        FusedOps.MaskedHead head = head(passes.clean(), passes.firstLogits());
+        out[0] = Tensors.keep(head.logits());
+        out[1] = Tensors.keep(head.firstLogits());
+        out[2] = Tensors.keep(head.softWeights());
+      } else {
+        Forward forward = plain(x);
+        out[0] = Tensors.keep(forward.logits());
+        out[1] = Tensors.keep(forward.firstLogits());
+        out[2] = Tensors.keep(forward.softWeights());
+      }
+    }
+    return new Forward(
+        Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  @Override
+  public Tensor logits(Tensor x) {
+    return Tensors.scoped(() -> forward(x).logits());
+  }
+
+  @Override
+  public LossGradient lossGradient(Tensor x, LogitLoss loss) {
+    checkOpen();
+    return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
+  }
+
+  /** The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes on. */
+  private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
+    Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode on = new AutoGradMode(true)) {
+      Tensor leaf = x.detach().requires_grad_(true);
+      Passes passes = passes(leaf);
+      Tensor activation = passes.clean().detach();
+      Tensor first = passes.firstLogits() == null ? null : passes.firstLogits().detach();
+      FusedOps.MaskedHead head = head(activation, first);
+      Tensor logits = head.logits().detach().requires_grad_(true);
+      Tensor losses = loss.of(logits);
+      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
+      FusedOps.MaskedHeadGradient gradient =
+          FusedOps.maskedHeadBackward(
+              gradLogits,
+              head,
+              activation,
+              network.head().weight(),
+              maskBits,
+              temperature,
+              first == null);
+      TensorVector outputs;
+      TensorVector outputGradients;
+      if (first == null) {
+        outputs = Tensors.vector(passes.clean());
+        outputGradients = Tensors.vector(gradient.activation());
+      } else {
+        outputs = Tensors.vector(passes.clean(), passes.firstLogits());
+        outputGradients = Tensors.vector(gradient.activation(), gradient.firstLogits());
+      }
+      out[0] = Tensors.keep(logits.detach());
+      out[1] = Tensors.keep(losses.detach());
+      out[2] = Tensors.keep(Gradients.grad(outputs, leaf, outputGradients));
+    }
+    return new LossGradient(
+        Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
+    LinearHead head = network.head();
+    return FusedOps.maskedHead(
+        activation, head.weight(), head.bias(), maskBits, temperature, firstLogits);
+  }
+
+  /**
+   * The layer's activations of the clean images, and z where a smoothed pass gives it.
+   *
+   * @param clean [N,U,H,W]
+   * @param firstLogits [N,K] or null
+   */
+  private record Passes(Tensor clean, Tensor firstLogits) {}
+
+  private Passes passes(Tensor x) {
+    if (!smoothing.enabled()) {
+      return new Passes(network.prefix(x, layer), null);
+    }
+    long n = x.size(0);
+    Tensor both = torch.cat(Tensors.vector(x, noisy(x)), 0);
+    Tensor activation = network.prefix(both, layer);
+    Tensor clean = activation.narrow(0, 0, n);
+    Tensor smoothed = activation.narrow(0, n, n * smoothing.samples());
+    return new Passes(clean, mean(network.suffix(smoothed, layer), n));
+  }
+
+  /** x repeated n_s times, image by image, plus σ·v: row i·n_s + s is draw s of image i. */
+  private Tensor noisy(Tensor x) {
+    long samples = smoothing.samples();
+    Tensor repeated = x;
+    if (samples > 1) {
+      repeated =
+          x.repeat_interleave(
+              samples,
+              new org.bytedeco.pytorch.LongOptional(0),
+              new org.bytedeco.pytorch.LongOptional());
+    }
+    Tensor draws = noise.draw(dtype(), Tensors.shape(repeated));
+    return repeated.add(draws, new Scalar(smoothing.sigma()));
+  }
+
+  private Tensor mean(Tensor logits, long images) {
+    return smoothing.samples() == 1
+        ? logits
+        : logits.view(images, smoothing.samples(), classCount()).mean(1);
+  }
+
+  /** Both passes with libtorch's operations, for any layer; differentiable where grad mode is on. */
+  private Forward plain(Tensor x) {
+    Passes passes = passes(x);
+    Tensor z =
+        passes.firstLogits() != null ? passes.firstLogits() : network.suffix(passes.clean(), layer);
+    Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);
+    Tensor mask = torch.matmul(weights, maskValues);
+    Tensor clean = passes.clean();
+    Tensor shaped =
+        mask.to(clean.scalar_type().intern()).unsqueeze(2).unsqueeze(3);
+    Tensor logits =
+        layer.penultimate()
+            ? torch.linear(
+                network.pool(clean).mul(mask),
+                network.head().weight(),
+                new TensorOptional(network.head().bias()))
+            : network.suffix(clean.mul(shaped), layer);
+    return new Forward(logits, z, weights);
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException(name() + " is closed");
+    }
+  }
+
+  /** Frees the masks. Further calls do nothing. */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      Tensors.free(maskBits);
+      Tensors.free(maskValues);
+    }
+  }
+}

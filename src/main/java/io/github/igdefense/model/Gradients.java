@@ -1,0 +1,70 @@
+package io.github.igdefense.model;
+
+import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
+import io.github.igdefense.tensor.Tensors;
+import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+
+/** Input gradients through libtorch's autograd. */
+public final class Gradients {
+  private Gradients() {}
+
+  /**
+   * The gradient of the sum of {@code loss(forward(x))} with respect to {@code x}.
+   *
+   * @param forward from images to logits, built of differentiable operations
+   */
+  public static LossGradient of(Tensor x, UnaryOperator<Tensor> forward, LogitLoss loss) {
+    Tensor[] results = new Tensor[3];
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode on = new AutoGradMode(true)) {
+      Tensor leaf = x.detach().requires_grad_(true);
+      Tensor logits = forward.apply(leaf);
+      Tensor losses = loss.of(logits);
+      Tensor gradient = grad(losses.sum(), leaf, null);
+      results[0] = Tensors.keep(logits.detach());
+      results[1] = Tensors.keep(losses.detach());
+      results[2] = Tensors.keep(gradient);
+    }
+    return new LossGradient(Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
+  }
+
+  /**
+   * The gradient of {@code output} with respect to {@code input}, in the caller's scope.
+   *
+   * @param outputGradient gradient arriving at {@code output}; null for a scalar output
+   */
+  public static Tensor grad(Tensor output, Tensor input, Tensor outputGradient) {
+    return Tensors.scoped(
+        () -> {
+          TensorVector outputs = Tensors.vector(output);
+          return outputGradient == null
+              ? first(torch.grad(outputs, Tensors.vector(input)))
+              : grad(outputs, input, Tensors.vector(outputGradient));
+        });
+  }
+
+  /** The sum over outputs of their vector–Jacobian products with respect to {@code input}. */
+  public static Tensor grad(TensorVector outputs, Tensor input, TensorVector outputGradients) {
+    return Tensors.scoped(
+        () ->
+            first(
+                torch.grad(
+                    outputs,
+                    Tensors.vector(input),
+                    outputGradients,
+                    new BoolOptional(),
+                    false,
+                    false)));
+  }
+
+  /** An element of a vector is a reference into it; detaching gives a handle that outlives the vector. */
+  private static Tensor first(TensorVector gradients) {
+    return gradients.get(0).detach();
+  }
+}

@@ -1,0 +1,244 @@
+package io.github.igdefense.model;
+
+import io.github.igdefense.data.ImageBatch;
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * A trained network as a list of named stages, so that it can be cut after any of them: {@code suffix(prefix(x,
+ * layer), layer)} is {@code forward(x)} to the last bit, as both run the same stages.
+ *
+ * <p>This is the inference form: batch normalisation (running statistics) is folded into the convolutions,
+ * parameters carry no gradients, activations are channels-last. Use {@link Networks} to build one.
+ *
+ * <p>Owns its parameters' native memory until {@link #close}. Threads: any number may compute at the same
+ * time; none may after {@code close}.
+ */
+public final class StagedNetwork implements DifferentiableClassifier, AutoCloseable {
+
+  /** One step of the network: a tensor in, a new tensor out, in the innermost scope; its input unchanged. */
+  @FunctionalInterface
+  public interface Step {
+    /** Applies the stage. */
+    Tensor apply(Tensor input);
+  }
+
+  /**
+   * A named stage.
+   *
+   * @param name as in the checkpoint
+   * @param units output channels
+   * @param maskable whether its output can be masked
+   * @param step the computation
+   */
+  public record Stage(String name, int units, boolean maskable, Step step) {}
+
+  private final String architecture;
+  private final Dtype dtype;
+  private final int inputChannels;
+  private final int imageSize;
+  private final List<Stage> stages;
+  private final List<MaskableLayer> layers;
+  private final LinearHead head;
+  private final List<Tensor> owned;
+  private final String sha256;
+  private volatile boolean closed;
+
+  StagedNetwork(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      int imageSize,
+      List<Stage> stages,
+      LinearHead head,
+      List<Tensor> owned,
+      String sha256) {
+    this.architecture = architecture;
+    this.dtype = dtype;
+    this.inputChannels = inputChannels;
+    this.imageSize = imageSize;
+    this.stages = List.copyOf(stages);
+    this.head = head;
+    this.owned = List.copyOf(owned);
+    this.sha256 = sha256;
+    List<MaskableLayer> maskable = new ArrayList<>();
+    for (int i = 0; i < stages.size(); i++) {
+      Stage stage = stages.get(i);
+      if (stage.maskable()) {
+        maskable.add(new MaskableLayer(stage.name(), stage.units(), i, i == stages.size() - 1));
+      }
+    }
+    this.layers = List.copyOf(maskable);
+  }
+
+  @Override
+  public String name() {
+    return architecture;
+  }
+
+  /** The family and size, such as {@code rn18}. */
+  public String architecture() {
+    return architecture;
+  }
+
+  /** SHA-256 of the checkpoint file that the parameters came from, or "random". */
+  public String sha256() {
+    return sha256;
+  }
+
+  @Override
+  public int classCount() {
+    return (int) head.weight().size(0);
+  }
+
+  @Override
+  public Dtype dtype() {
+    return dtype;
+  }
+
+  /** Channels of an input image. */
+  public int inputChannels() {
+    return inputChannels;
+  }
+
+  /** Height and width of an input image. */
+  public int imageSize() {
+    return imageSize;
+  }
+
+  /** The stages in order, the linear head not among them. */
+  public List<Stage> stages() {
+    return stages;
+  }
+
+  /** The layers that can be ranked and masked, from input to output. */
+  public List<MaskableLayer> layers() {
+    return layers;
+  }
+
+  /** The last maskable layer. */
+  public MaskableLayer penultimate() {
+    return layers.get(layers.size() - 1);
+  }
+
+  /** Pooling and classifier after the last stage. */
+  public LinearHead head() {
+    return head;
+  }
+
+  /**
+   * A layer by name.
+   *
+   * @throws InputException listing the layers there are
+   */
+  public MaskableLayer layer(String name) {
+    for (MaskableLayer layer : layers) {
+      if (layer.name().equals(name)) {
+        return layer;
+      }
+    }
+    throw new InputException(
+        "expected a maskable layer of " + architecture + " ("
+            + layers.stream()
+                .map(l -> l.name() + " with " + l.units() + " units")
+                .collect(Collectors.joining(", "))
+            + "), got '" + name + "'");
+  }
+
+  /**
+   * The activation [N,U,H,W] after {@code layer}. Differentiable with respect to {@code x} where the calling
+   * thread's grad mode is on.
+   */
+  public Tensor prefix(Tensor x, MaskableLayer layer) {
+    checkInput(x);
+    return run(x, 0, layer.stage() + 1);
+  }
+
+  /** Logits [N,K] from an activation after {@code layer}. Differentiable where grad mode is on. */
+  public Tensor suffix(Tensor activation, MaskableLayer layer) {
+    checkOpen();
+    return Tensors.scoped(() -> applyHead(run(activation, layer.stage() + 1, stages.size())));
+  }
+
+  /** Logits [N,K]; differentiable where grad mode is on. */
+  public Tensor forward(Tensor x) {
+    checkInput(x);
+    return Tensors.scoped(() -> applyHead(run(x, 0, stages.size())));
+  }
+
+  private Tensor run(Tensor x, int from, int to) {
+    return Tensors.scoped(
+        () -> {
+          Tensor current = x;
+          for (Stage stage : stages.subList(from, to)) {
+            Tensor input = current;
+            current = Tensors.scoped(() -> stage.step().apply(input));
+          }
+          return current;
+        });
+  }
+
+  private Tensor applyHead(Tensor activation) {
+    return torch.linear(pool(activation), head.weight(), new TensorOptional(head.bias()));
+  }
+
+  /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
+  public Tensor pool(Tensor activation) {
+    return Tensors.scoped(
+        () -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+  }
+
+  @Override
+  public Tensor logits(Tensor x) {
+    try (AutoGradMode off = new AutoGradMode(false)) {
+      return forward(x);
+    }
+  }
+
+  @Override
+  public LossGradient lossGradient(Tensor x, LogitLoss loss) {
+    return Gradients.of(x, this::forward, loss);
+  }
+
+  /** The images of a batch as this network takes them: [N,C,H,W] of its type, in the caller's scope. */
+  public Tensor tensor(ImageBatch batch) {
+    return Batches.tensor(batch, dtype);
+  }
+
+  private void checkInput(Tensor x) {
+    checkOpen();
+    if (x.dim() != 4 || x.size(1) != inputChannels || x.size(2) != imageSize || x.size(3) != imageSize) {
+      throw new InputException(
+          "expected images [N," + inputChannels + "," + imageSize + "," + imageSize + "] for "
+              + architecture + ", got " + Arrays.toString(Tensors.shape(x)));
+    }
+    if (x.scalar_type().intern() != dtype.scalarType()) {
+      throw new InputException(
+          "expected " + dtype + " images for " + architecture + ", got " + x.scalar_type().intern());
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the network " + architecture + " is closed");
+    }
+  }
+
+  /** Frees the parameters. Further calls do nothing. */
+  @Override
+  public void close() {
+    if (!closed) {
+      closed = true;
+      owned.forEach(Tensors::free);
+    }
+  }
+}

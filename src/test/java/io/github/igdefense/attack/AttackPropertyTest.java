@@ -1,0 +1,425 @@
+package io.github.igdefense.attack;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.model.Classifier;
+import io.github.igdefense.model.DifferentiableClassifier;
+import io.github.igdefense.model.LogitLoss;
+import io.github.igdefense.model.Networks;
+import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Rng;
+import io.github.igdefense.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What holds for every attack on any network: the ball, the range, the labels, the odd cases. */
+class AttackPropertyTest {
+  private final List<StagedNetwork> open = new ArrayList<>();
+  private PointerScope scope;
+
+  @BeforeEach
+  void openScope() {
+    scope = new PointerScope();
+  }
+
+  @AfterEach
+  void closeAll() {
+    scope.close();
+    open.forEach(StagedNetwork::close);
+  }
+
+  private StagedNetwork network(int classes, Dtype dtype) {
+    StagedNetwork network = Networks.random("rn18", 3, 4, classes, 7, dtype);
+    open.add(network);
+    return network;
+  }
+
+  private static Tensor images(int n, long seed) {
+    try (Rng rng = new Rng(seed)) {
+      return rng.uniform(Dtype.FLOAT32, n, 3, 32, 32);
+    }
+  }
+
+  private static long[] predictions(Classifier model, Tensor x) {
+    return LogitLosses.predictions(model.logits(Tensors.to(x, model.dtype())));
+  }
+
+  static Stream<Attack> attacks() {
+    List<Attack> all = new ArrayList<>();
+    for (Norm norm : Norm.values()) {
+      double size = norm == Norm.LINF ? 16 / 255.0 : norm == Norm.L2 ? 1.5 : 20;
+      Epsilon epsilon = new Epsilon(size);
+      for (String name : Attacks.names()) {
+        if (norm == Norm.L1 && (name.equals("pgd") || name.equals("fgsm"))) {
+          continue;
+        }
+        AttackOptions options = AttackOptions.DEFAULT.withTargets(2).withRestarts(2);
+        all.add(Attacks.byName(name, norm, epsilon, 5, options));
+      }
+    }
+    return all.stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void pointsStayInTheBallAndAreWhatTheResultSays(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Tensor x = images(6, 3);
+    long[] labels = predictions(model, x);
+    labels[4] = (labels[4] + 1) % 5;
+    try (AttackContext context = AttackContext.seeded(1);
+        AttackResult result = attack.run(model, x, labels, context)) {
+      double[] original = Tensors.toDoubles(x);
+      double[] adversarial = Tensors.toDoubles(result.adversarial());
+      double[] best = Tensors.toDoubles(result.best());
+      double epsilon = attack.epsilon().value();
+      int values = original.length / 6;
+      for (int i = 0; i < 6; i++) {
+        assertThat(distance(attack.norm(), original, adversarial, i, values))
+            .isLessThanOrEqualTo(epsilon * (1 + 1e-4));
+        assertThat(distance(attack.norm(), original, best, i, values))
+            .isLessThanOrEqualTo(epsilon * (1 + 1e-4));
+      }
+      for (double value : adversarial) {
+        assertThat(value).isBetween(0.0, 1.0);
+      }
+      long[] after = predictions(model, result.adversarial());
+      for (int i = 0; i < 6; i++) {
+        boolean attacked = i != 4;
+        assertThat(result.initiallyCorrect()[i]).isEqualTo(attacked);
+        assertThat(result.robust()[i]).isEqualTo(after[i] == labels[i] && attacked);
+        boolean changed = distance(Norm.LINF, original, adversarial, i, values) > 0;
+        assertThat(changed).isEqualTo(result.success()[i]);
+        boolean bestChanged = distance(Norm.LINF, original, best, i, values) > 0;
+        assertThat(bestChanged).isEqualTo(attacked);
+        assertThat(Double.isNaN(result.bestLoss()[i])).isEqualTo(!attacked);
+        assertThat(result.gradientEvaluations()[i] > 0).isEqualTo(attacked);
+      }
+      assertThat(Tensors.toDoubles(x)).as("input unchanged").isEqualTo(original);
+    }
+  }
+
+  private static double distance(Norm norm, double[] a, double[] b, int image, int values) {
+    double max = 0;
+    double squares = 0;
+    double sum = 0;
+    for (int j = image * values; j < (image + 1) * values; j++) {
+      double d = Math.abs(a[j] - b[j]);
+      max = Math.max(max, d);
+      squares += d * d;
+      sum += d;
+    }
+    return norm == Norm.LINF ? max : norm == Norm.L2 ? Math.sqrt(squares) : sum;
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void theSameSeedGivesTheSamePointsAndAnotherDoesNot(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Tensor x = images(3, 3);
+    long[] labels = predictions(model, x);
+    List<float[]> points = new ArrayList<>();
+    try (AttackContext context = AttackContext.seeded(5)) {
+      for (AttackContext c : List.of(context, context, context.withSeed(6))) {
+        try (AttackResult result = attack.run(model, x, labels, c)) {
+          points.add(Tensors.toFloats(result.best()));
+        }
+      }
+    }
+    assertThat(points.get(1)).isEqualTo(points.get(0));
+    if (!attack.name().equals("fgsm")) {
+      assertThat(points.get(2)).isNotEqualTo(points.get(0));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void aBatchOfOneAndABatchWithNothingToAttackWork(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT64);
+    Tensor x = images(1, 9);
+    long[] labels = predictions(model, x);
+    try (AttackContext context = AttackContext.seeded(0)) {
+      try (AttackResult result = attack.run(model, x, labels, context)) {
+        assertThat(result.size()).isEqualTo(1);
+        assertThat(result.initiallyCorrect()).containsExactly(true);
+      }
+      labels[0] = (labels[0] + 1) % 5;
+      try (AttackResult result = attack.run(model, x, labels, context)) {
+        assertThat(result.robust()).containsExactly(false);
+        assertThat(result.success()).containsExactly(false);
+        assertThat(Tensors.toFloats(result.adversarial())).isEqualTo(Tensors.toFloats(x));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void attackingAllImagesMovesTheMisclassifiedOnesToo(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Tensor x = images(4, 3);
+    long[] labels = predictions(model, x);
+    labels[2] = (labels[2] + 1) % 5;
+    try (AttackContext context = AttackContext.seeded(1);
+        AttackResult result =
+            attack.run(model, x, labels, context.withSelection(PointSelection.ALL))) {
+      float[] original = Tensors.toFloats(x);
+      float[] best = Tensors.toFloats(result.best());
+      int values = original.length / 4;
+      for (int i = 0; i < 4; i++) {
+        assertThat(Arrays.copyOfRange(best, i * values, (i + 1) * values))
+            .isNotEqualTo(Arrays.copyOfRange(original, i * values, (i + 1) * values));
+      }
+      assertThat(result.robust()[2]).isFalse();
+      assertThat(result.success()[2]).isFalse();
+    }
+  }
+
+  @Test
+  void moreStepsFindMoreLoss() {
+    StagedNetwork model = network(10, Dtype.FLOAT32);
+    Tensor x = images(8, 3);
+    long[] labels = predictions(model, x);
+    double last = Double.NEGATIVE_INFINITY;
+    try (AttackContext context = AttackContext.seeded(1)) {
+      for (int steps : new int[] {1, 4, 16}) {
+        Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(4), steps);
+        try (AttackResult result = attack.run(model, x, labels, context)) {
+          double sum = Arrays.stream(result.bestLoss()).sum();
+          assertThat(sum).isGreaterThan(last);
+          last = sum;
+        }
+      }
+    }
+  }
+
+  @Test
+  void fewClassesAreEnoughOrTheErrorSaysHowManyAreNeeded() {
+    Tensor x = images(2, 3);
+    StagedNetwork two = network(2, Dtype.FLOAT32);
+    long[] labels = predictions(two, x);
+    Epsilon epsilon = Epsilon.of255(8);
+    try (AttackContext context = AttackContext.seeded(1)) {
+      for (Apgd.Loss loss : List.of(Apgd.Loss.CE, Apgd.Loss.CW)) {
+        new Apgd(loss, Norm.LINF, epsilon, 3).run(two, x, labels, context).close();
+      }
+      assertThatThrownBy(
+              () -> new Apgd(Apgd.Loss.DLR, Norm.LINF, epsilon, 3).run(two, x, labels, context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("at least 3 classes")
+          .hasMessageContaining("got 2");
+      StagedNetwork three = network(3, Dtype.FLOAT32);
+      long[] threeLabels = predictions(three, x);
+      assertThatThrownBy(
+              () -> new TargetedApgd(Norm.LINF, epsilon, 3, 9).run(three, x, threeLabels, context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("at least 4 classes");
+      // Four classes have three targets, however many are asked for.
+      StagedNetwork four = network(4, Dtype.FLOAT32);
+      long[] fourLabels = predictions(four, x);
+      Recorder recorder = new Recorder();
+      new TargetedApgd(Norm.LINF, new Epsilon(1e-6), 2, 9)
+          .run(four, x, fourLabels, context.withTrace(recorder))
+          .close();
+      assertThat(recorder.runs).hasSize(3);
+      for (int i = 0; i < 2; i++) {
+        int image = i;
+        assertThat(recorder.runs.stream().map(r -> r.targets[image]).toList())
+            .doesNotHaveDuplicates()
+            .doesNotContain(fourLabels[i]);
+      }
+    }
+  }
+
+  @Test
+  void badInputIsRefusedBeforeAnythingRuns() {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(8), 2);
+    float[] good = new float[2 * 3 * 32 * 32];
+    try (AttackContext context = AttackContext.seeded(1)) {
+      for (float bad : new float[] {1.01f, -0.01f, Float.NaN}) {
+        float[] values = good.clone();
+        values[values.length - 5] = bad;
+        Tensor x = Tensors.of(values, 2, 3, 32, 32);
+        assertThatThrownBy(() -> attack.run(model, x, new long[2], context))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("[0,1]")
+            .hasMessageContaining("image 1");
+      }
+      Tensor x = Tensors.of(good, 2, 3, 32, 32);
+      assertThatThrownBy(() -> attack.run(model, x, new long[] {0, 5}, context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("labels in 0..4")
+          .hasMessageContaining("image 1");
+      assertThatThrownBy(() -> attack.run(model, x, new long[] {0}, context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("2 labels");
+      Tensor gray = Tensors.of(new float[2 * 32 * 32], 2, 1, 32, 32);
+      assertThatThrownBy(() -> attack.run(model, gray, new long[2], context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("[N,3,32,32]");
+    }
+  }
+
+  @Test
+  void aModelThatReturnsNanIsRefused() {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    DifferentiableClassifier broken =
+        new Altered(model) {
+          @Override
+          public Tensor logits(Tensor x) {
+            return model.logits(x).mul(Tensors.scalar(Double.NaN));
+          }
+        };
+    Tensor x = images(2, 3);
+    try (AttackContext context = AttackContext.seeded(1)) {
+      assertThatThrownBy(
+              () -> new Pgd(Norm.LINF, Epsilon.of255(8), 2).run(broken, x, new long[2], context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("NaN");
+    }
+  }
+
+  @Test
+  void eotAveragesGradientsOfARandomModelOnly() {
+    StagedNetwork model = network(5, Dtype.FLOAT64);
+    Tensor x = images(2, 3);
+    long[] labels = predictions(model, x);
+    int[] calls = new int[1];
+    boolean[] deterministic = new boolean[1];
+    DifferentiableClassifier counting =
+        new Altered(model) {
+          @Override
+          public boolean deterministic() {
+            return deterministic[0];
+          }
+
+          @Override
+          public LossGradient lossGradient(Tensor images, LogitLoss loss) {
+            calls[0]++;
+            return super.lossGradient(images, loss);
+          }
+        };
+    Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(1), 3).withEot(4);
+    List<float[]> points = new ArrayList<>();
+    List<Integer> counts = new ArrayList<>();
+    try (AttackContext context = AttackContext.seeded(1)) {
+      for (boolean flag : new boolean[] {false, true}) {
+        deterministic[0] = flag;
+        calls[0] = 0;
+        try (AttackResult result = attack.run(counting, x, labels, context)) {
+          points.add(Tensors.toFloats(result.best()));
+          assertThat(result.gradientEvaluations()[0]).isEqualTo(calls[0]);
+        }
+        counts.add(calls[0]);
+      }
+    }
+    assertThat(counts).containsExactly(4 * 4, 4);
+    // The model is not random after all: the mean of equal gradients is each of them.
+    assertThat(points.get(0)).containsExactly(points.get(1), org.assertj.core.data.Offset.offset(1e-6f));
+  }
+
+  /** A network of which a test changes one thing. */
+  private static class Altered implements DifferentiableClassifier {
+    private final StagedNetwork network;
+
+    Altered(StagedNetwork network) {
+      this.network = network;
+    }
+
+    @Override
+    public String name() {
+      return "altered";
+    }
+
+    @Override
+    public int classCount() {
+      return network.classCount();
+    }
+
+    @Override
+    public Dtype dtype() {
+      return network.dtype();
+    }
+
+    @Override
+    public Tensor logits(Tensor x) {
+      return network.logits(x);
+    }
+
+    @Override
+    public LossGradient lossGradient(Tensor x, LogitLoss loss) {
+      return network.lossGradient(x, loss);
+    }
+  }
+
+  @Test
+  void namesNormsAndNumbersOutOfRangeAreRefusedWithTheChoices() {
+    Epsilon epsilon = Epsilon.of255(8);
+    assertThatThrownBy(
+            () -> Attacks.byName("autoattack9", Norm.LINF, epsilon, 10, AttackOptions.DEFAULT))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("apgd-t")
+        .hasMessageContaining("autoattack9");
+    for (String name : List.of("fgsm", "pgd")) {
+      assertThatThrownBy(() -> Attacks.byName(name, Norm.L1, epsilon, 10, AttackOptions.DEFAULT))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("Linf, L2")
+          .hasMessageContaining("L1");
+    }
+    for (String name : Attacks.names()) {
+      assertThatCode(() -> Attacks.byName(name, Norm.L2, epsilon, 1, AttackOptions.DEFAULT))
+          .doesNotThrowAnyException();
+      if (!name.equals("fgsm")) {
+        assertThatThrownBy(() -> Attacks.byName(name, Norm.L2, epsilon, 0, AttackOptions.DEFAULT))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("step");
+      }
+    }
+    assertThat(new TargetedApgd(Norm.LINF, epsilon, 100, 9))
+        .hasToString(
+            "apgd-t(norm=Linf, epsilon=8/255, steps=100, targets=9, restarts=1, eot_iterations=1, "
+                + "rho=0.75, larger_epsilon=false)");
+  }
+
+  @Test
+  void epsilonsAreReadAsFractionsOrNumbers() {
+    assertThat(Epsilon.parse("8/255")).isEqualTo(Epsilon.of255(8)).hasToString("8/255");
+    assertThat(Epsilon.parse(" 0.1 ").value()).isEqualTo(0.1);
+    assertThat(Epsilon.parse("12")).hasToString("12");
+    for (String bad : List.of("0", "-8/255", "8/0", "NaN", "8/255/2", "eight", "", "1e400")) {
+      assertThatThrownBy(() -> Epsilon.parse(bad)).as(bad).isInstanceOf(InputException.class);
+    }
+    assertThat(Norm.parse("linf")).isEqualTo(Norm.LINF);
+    assertThatThrownBy(() -> Norm.parse("L0"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("Linf, L2 or L1");
+  }
+
+  @Test
+  void nativeMemoryDoesNotGrowWithSteps() {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Tensor x = images(4, 3);
+    long[] labels = predictions(model, x);
+    try (AttackContext context = AttackContext.seeded(1)) {
+      long[] used = new long[2];
+      for (int round = 0; round < 2; round++) {
+        new Apgd(Apgd.Loss.CE, Norm.L2, new Epsilon(0.1), 60).run(model, x, labels, context).close();
+        used[round] = org.bytedeco.javacpp.Pointer.totalCount();
+      }
+      assertThat(used[1] - used[0]).isLessThanOrEqualTo(2);
+    }
+  }
+}

@@ -1,0 +1,152 @@
+package io.github.igdefense.tensor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * Loading in JVMs of their own, each with an empty JavaCPP cache. {@code -Digd.loading.starts=20} sets how
+ * often each is started (default 3).
+ */
+class FreshCacheTest {
+  private static final int STARTS = Integer.getInteger("igd.loading.starts", 3);
+  private static final Path SYSTEM_LIBRARIES = Path.of("/usr/lib/x86_64-linux-gnu");
+  private static final List<String> ONCE = List.of("libtorch_cpu", "libgomp", "libc10", "libigd_kernels");
+
+  @TempDir Path scratch;
+
+  @Test
+  void startsFromAnEmptyCache() throws Exception {
+    for (int i = 0; i < STARTS; i++) {
+      expectSound(start(i, Map.of()));
+    }
+  }
+
+  @Test
+  void startsBesideASystemLibtorchOnTheLibraryPath() throws Exception {
+    assumeTrue(systemLibtorch(), "no libtorch in " + SYSTEM_LIBRARIES);
+    for (int i = 0; i < STARTS; i++) {
+      expectSound(start(i, Map.of("LD_LIBRARY_PATH", SYSTEM_LIBRARIES.toString())));
+    }
+  }
+
+  /** Works on machines without a system libtorch too: a wrong library of each name comes first on the path. */
+  @Test
+  void takesNoLibraryOfTheSameNameFromTheLibraryPath() throws Exception {
+    Path decoys = Files.createDirectory(scratch.resolve("decoys"));
+    Path wrong = Path.of("target/classes/io/github/igdefense/kernels/linux-x86_64/libjniigd_env.so");
+    for (String name : List.of("libtorch.so", "libtorch_cpu.so", "libc10.so", "libtorch_global_deps.so")) {
+      Files.copy(wrong, decoys.resolve(name));
+    }
+    Subprocess run = start(0, Map.of("LD_LIBRARY_PATH", decoys.toString()));
+    expectSound(run);
+    assertThat(run.values("mapped")).noneMatch(path -> path.startsWith(decoys.toString()));
+  }
+
+  @Test
+  void setsOneBlasThreadAndAShortSpinUnlessTheUserHasSetThem() throws Exception {
+    Subprocess ours = start(0, Map.of());
+    assertThat(ours.value("OPENBLAS_NUM_THREADS")).isEqualTo("1");
+    assertThat(ours.value("GOMP_SPINCOUNT")).isEqualTo(NativeRuntime.DEFAULT_SPIN_COUNT);
+
+    Subprocess theirs = start(1, Map.of("OPENBLAS_NUM_THREADS", "2", "GOMP_SPINCOUNT", "77"));
+    assertThat(theirs.value("OPENBLAS_NUM_THREADS")).isEqualTo("2");
+    assertThat(theirs.value("GOMP_SPINCOUNT")).isEqualTo("77");
+  }
+
+  @Test
+  void aMissingLibraryIsNamedWithTheArtifactToAdd() throws Exception {
+    for (String artifact : List.of("pytorch", "openblas")) {
+      Path folder = Files.createDirectory(scratch.resolve(artifact));
+      Subprocess run =
+          Subprocess.run(
+              LoadingProbe.class,
+              folder,
+              Map.of(),
+              List.of("-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("cache")),
+              entry -> !(entry.contains(artifact + "-") && entry.endsWith("-linux-x86_64.jar")));
+      assertThat(run.exitCode()).as("%s", run).isEqualTo(1);
+      assertThat(run.value("failed"))
+          .contains("org.bytedeco:" + artifact)
+          .contains("classifier linux-x86_64");
+    }
+  }
+
+  @Test
+  void anUnusableCacheFolderIsNamed() throws Exception {
+    Subprocess run =
+        Subprocess.run(
+            LoadingProbe.class,
+            scratch,
+            Map.of(),
+            List.of("-Dorg.bytedeco.javacpp.cachedir=/proc/igdefense-no-such-folder"),
+            entry -> true);
+    assertThat(run.exitCode()).as("%s", run).isEqualTo(1);
+    assertThat(run.value("failed")).contains("org.bytedeco.javacpp.cachedir").contains("/proc");
+  }
+
+  private Subprocess start(int number, Map<String, String> environment) throws Exception {
+    Path folder = Files.createDirectory(scratch.resolve("start" + number + "-" + environment.size()));
+    Path cache = folder.resolve("cache");
+    Subprocess run =
+        Subprocess.run(
+            LoadingProbe.class,
+            folder,
+            environment,
+            List.of("-Dorg.bytedeco.javacpp.cachedir=" + cache),
+            entry -> true);
+    delete(cache);
+    return run;
+  }
+
+  /** Ended well, computed the right numbers, and has each library once, from the jars. */
+  private static void expectSound(Subprocess run) {
+    assertThat(run.exitCode()).as("%s", run).isZero();
+    assertThat(run.out()).last().isEqualTo("OK");
+    assertThat(run.value("conv2d")).isEqualTo("36.0");
+    assertThat(run.value("kernel")).isEqualTo("8.0");
+    assertThat(run.value("torchThreads")).isEqualTo(String.valueOf(CpuTopology.physicalCores()));
+    assertThat(run.value("kernelThreads")).isEqualTo(String.valueOf(CpuTopology.physicalCores()));
+    Map<String, Integer> counts = new HashMap<>();
+    for (String path : run.values("mapped")) {
+      String name = path.substring(path.lastIndexOf('/') + 1);
+      for (String library : ONCE) {
+        if (name.startsWith(library + ".") || name.startsWith(library + "-")) {
+          counts.merge(library, 1, Integer::sum);
+        }
+      }
+      if (name.startsWith("libtorch")) {
+        assertThat(path).doesNotStartWith(SYSTEM_LIBRARIES.toString());
+      }
+    }
+    for (String library : ONCE) {
+      assertThat(counts).as("%s", run.values("mapped")).containsEntry(library, 1);
+    }
+  }
+
+  private static boolean systemLibtorch() throws IOException {
+    try (Stream<Path> files = Files.list(SYSTEM_LIBRARIES)) {
+      return files.anyMatch(file -> file.getFileName().toString().startsWith("libtorch_cpu.so"));
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    if (!Files.exists(folder)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(java.util.Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+}
