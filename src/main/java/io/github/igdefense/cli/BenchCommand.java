@@ -43,11 +43,16 @@ final class BenchCommand implements Callable<Integer> {
       description = "Weights. Default: random weights of full width (64).")
   String checkpoint;
 
-  @Option(names = "--arch", defaultValue = "rn18", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--arch",
+      paramLabel = "NAME",
+      defaultValue = "rn18",
+      description = "Architecture: rn18, rn34. Default: ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
       names = "--repetitions",
+      paramLabel = "N",
       defaultValue = "41",
       description = "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
   int repetitions;

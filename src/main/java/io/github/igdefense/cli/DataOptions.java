@@ -11,8 +11,7 @@ final class DataOptions {
       names = "--data",
       paramLabel = "SPEC",
       description =
-          "Images: npz:FILE, idx:DIR[:train|test], folder:DIR, cifar10:DIR[:train|test] or"
-              + " embedded[:train|test]. Default: ${DEFAULT-VALUE}.",
+          "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.",
       defaultValue = "embedded:test")
   String data;
 

@@ -45,6 +45,7 @@ final class PredictCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     boolean defended = defense.enabled();
+    Values.outputFile(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed)) {

@@ -31,6 +31,7 @@ final class RankLoirCommand implements Callable<Integer> {
 
   @Option(
       names = "--normalization",
+      paramLabel = "NAME",
       defaultValue = "class-mean",
       description =
           "class-mean, or reference (sum / images * classes, as the published code). Default: ${DEFAULT-VALUE}.")
@@ -51,6 +52,7 @@ final class RankLoirCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Normalization parsed = Normalization.parse(normalization);
+    Values.outputFolder(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output)) {
       MaskableLayer target = layer == null ? network.penultimate() : network.layer(layer);
