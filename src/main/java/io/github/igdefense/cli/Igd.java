@@ -5,12 +5,15 @@ import io.github.igdefense.tensor.NativeLoadException;
 import io.github.igdefense.tensor.Version;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.util.List;
 import picocli.AutoComplete.GenerateCompletion;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * The command {@code igd}. Exit codes: 0 fine, 1 failed, 2 usage or bad input, 3 finished but a check failed.
@@ -64,7 +67,7 @@ public final class Igd {
               command.getErr(),
               exception,
               root.debug,
-              oneLine(exception.getMessage()) + "; see " + command.getCommandSpec().qualifiedName() + " --help",
+              oneLine(exception.getMessage()) + suggestion(exception) + "; see " + command.getCommandSpec().qualifiedName() + " --help",
               CommandLine.ExitCode.USAGE);
         });
     line.setExecutionExceptionHandler(
@@ -82,6 +85,12 @@ public final class Igd {
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
       return complain(line.getErr(), e, root.debug, message(e), CommandLine.ExitCode.SOFTWARE);
     }
+  }
+
+  private static String suggestion(ParameterException exception) {
+    List<String> similar =
+        exception instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+    return similar.isEmpty() ? "" : " (did you mean " + String.join(" or ", similar) + "?)";
   }
 
   private static int complain(

@@ -273,8 +273,14 @@ class CliContractTest {
     }
     assertThat(json.get("classifiers").get(1).get("inference_time_ratio").asDouble()).isPositive();
     String html = Files.readString(out.resolve("report.html"));
-    assertThat(html).startsWith("<!DOCTYPE html>").contains("APGD-CE").contains("IG-Defense");
-    assertThat(html).doesNotContain("<script src").doesNotContain("<link").doesNotContain("src=\"http");
+    boolean whole = html.startsWith("<!doctype html>") && html.strip().endsWith("</html>");
+    assertThat(whole).isTrue();
+    for (String outside : List.of("http://", "https://", "<script", "@import", "url(", "<iframe")) {
+      assertThat(html.contains(outside)).as(outside).isFalse();
+    }
+    for (String shown : List.of("APGD-CE", "APGD-T", "IG-Defense")) {
+      assertThat(html.contains(shown)).as(shown).isTrue();
+    }
     assertThat(CliRun.files(out)).hasSize(2);
     assertThat(run.out()).contains("IG-Defense").contains("APGD-CE");
   }
@@ -309,7 +315,7 @@ class CliContractTest {
             List.of("rank", "loir", "--data", probe, "--limit", 100, "--out", out),
             List.of("attack", "--data", CliData.IMAGES, "--attack", "fgsm", "--out", out),
             List.of("eval", "--data", CliData.IMAGES, "--attack", "fgsm", "--ranking", rankings, "--out", out),
-            List.of("bench", "--repetitions", 1));
+            List.of("bench", "--repetitions", 3));
     for (List<Object> command : commands) {
       List<Object> line = new ArrayList<>(command);
       line.addAll(List.of("--checkpoint", CliData.MODEL, "--threads", 1, "--json"));
