@@ -17,7 +17,8 @@ if(NOT IGD_SANITIZER STREQUAL "none")
   target_compile_options(igd_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${IGD_SANITIZER}>
     $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=all>
-    $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer> $<$<COMPILE_LANGUAGE:CXX>:-g>)
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer> $<$<COMPILE_LANGUAGE:CXX>:-g1>)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1 -DNDEBUG")
   target_link_options(igd_flags INTERFACE -fsanitize=${IGD_SANITIZER})
 endif()
 

@@ -186,6 +186,8 @@ void test_loo_penultimate() {
     igd_threads_set(3);
     for (const Case& c : kCases) {
       for (Order order : kOrders) {
+        // The reference is slow: large cases in the two layouts of libtorch only.
+        if (c.n * c.u * c.s > 100000 && order != Order::kNchw && order != Order::kChannelsLast) continue;
         check_case<float>(c, order, isa);
         check_case<double>(c, order, isa);
       }

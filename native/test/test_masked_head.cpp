@@ -485,6 +485,8 @@ void test_masked_head() {
     igd_threads_set(3);
     for (const Case& c : kCases) {
       for (Order order : kOrders) {
+        // The reference is slow: large cases in the two layouts of libtorch only.
+        if (c.n * c.u * c.k > 100000 && order != Order::kNchw && order != Order::kChannelsLast) continue;
         check_forward<float>(c, order, isa);
         check_forward<double>(c, order, isa);
         check_backward<float>(c, order, isa);

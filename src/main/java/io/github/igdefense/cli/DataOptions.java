@@ -15,7 +15,7 @@ final class DataOptions {
       defaultValue = "embedded:test")
   String data;
 
-  @Option(names = "--limit", paramLabel = "N", description = "Use the first N images only.")
+  @Option(names = "--limit", paramLabel = "N", description = "Use the first N images only; of a folder, the first of every class.")
   Integer limit;
 
   /** Opens the set and says when fewer images are used than there are, or than were asked for. */
@@ -27,7 +27,8 @@ final class DataOptions {
     if (limit < 1) {
       throw new InputException("expected --limit of at least 1, got " + limit);
     }
-    ImageSet used = all.limit(limit);
+    // Folders list class after class: their first images are all of one class.
+    ImageSet used = data.startsWith("folder:") ? all.balanced(limit) : all.limit(limit);
     output.note(
         "data: asked for " + limit + " of " + all.size() + " images, using " + used.size());
     return used;

@@ -241,17 +241,9 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** The first images of every class, in the set's order, up to {@code limit} in all. */
+  /** About {@code limit} images, the same number of every class. */
   private static ImageSet balanced(String option, String spec, Integer limit) {
     ImageSet all = ImageSets.open(spec);
-    if (limit == null) {
-      return all;
-    }
-    int perClass = Math.max(1, Values.positive(option, limit) / all.classCount());
-    int[] seen = new int[all.classCount()];
-    return all.select(
-        java.util.stream.IntStream.range(0, all.size())
-            .filter(i -> seen[all.label(i)]++ < perClass)
-            .toArray());
+    return limit == null ? all : all.balanced(Values.positive(option, limit));
   }
 }

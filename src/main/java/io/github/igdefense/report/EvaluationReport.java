@@ -13,9 +13,12 @@ import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
@@ -144,12 +147,7 @@ public final class EvaluationReport {
     ImageSet adversarial = run.adversarial();
     List<String> names = clean.classNames();
     boolean[] success = run.success();
-    int shown = 0;
-    for (int i = 0; i < success.length && shown < GALLERY_IMAGES; i++) {
-      if (!success[i]) {
-        continue;
-      }
-      shown++;
+    for (int i : varied(success, clean)) {
       float[] before = new float[clean.imageLength()];
       float[] after = new float[clean.imageLength()];
       clean.read(i, before, 0);
@@ -177,6 +175,18 @@ public final class EvaluationReport {
                 new Picture(clean.channels(), clean.height(), clean.width(), after)));
       }
     }
+  }
+
+  /** Broken images, one of every class before a second of any, in their order. */
+  private static int[] varied(boolean[] success, ImageSet images) {
+    int[] seen = new int[images.classCount()];
+    int[][] candidates =
+        IntStream.range(0, success.length)
+            .filter(i -> success[i])
+            .mapToObj(i -> new int[] {seen[images.label(i)]++, i})
+            .sorted(Comparator.<int[]>comparingInt(c -> c[0]).thenComparingInt(c -> c[1]))
+            .toArray(int[][]::new);
+    return Arrays.stream(candidates).limit(GALLERY_IMAGES).mapToInt(c -> c[1]).sorted().toArray();
   }
 
   private static Tensor tensor(ImageSet set, int index, DifferentiableClassifier classifier) {
