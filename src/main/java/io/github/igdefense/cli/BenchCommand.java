@@ -96,10 +96,10 @@ final class BenchCommand implements Callable<Integer> {
                   IgDefense.DEFAULT_TEMPERATURE,
                   new Smoothing(4 / 255.0, 1),
                   NoiseSource.fresh(noise))) {
-        for (int batch : new int[] {1, 64}) {
+        for (int batch : new int[] {1, compute.batchSize}) {
           defended(network, plain, smoothed, batch);
         }
-        ranking(network, layer, 64);
+        ranking(network, layer, compute.batchSize);
       }
     }
     output.json(figures);

@@ -24,6 +24,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     description = "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack, report.",
     mixinStandardHelpOptions = true,
     versionProvider = Igd.VersionProvider.class,
+    exitCodeListHeading = "Exit codes:%n",
+    exitCodeList = {"0:fine", "1:failed", "2:usage or bad input", "3:finished, but a check failed"},
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       DemoCommand.class,
@@ -60,6 +62,7 @@ public final class Igd {
     Igd root = new Igd();
     CommandLine line = new CommandLine(root);
     line.setCaseInsensitiveEnumValuesAllowed(true);
+    sayVersionEverywhere(line);
     line.setParameterExceptionHandler(
         (exception, ignored) -> {
           CommandLine command = exception.getCommandLine();
@@ -85,6 +88,12 @@ public final class Igd {
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
       return complain(line.getErr(), e, root.debug, message(e), CommandLine.ExitCode.SOFTWARE);
     }
+  }
+
+  /** {@code igd eval --version} says what {@code igd --version} does. */
+  private static void sayVersionEverywhere(CommandLine line) {
+    line.getCommandSpec().versionProvider(new VersionProvider());
+    line.getSubcommands().values().forEach(Igd::sayVersionEverywhere);
   }
 
   private static String suggestion(ParameterException exception) {

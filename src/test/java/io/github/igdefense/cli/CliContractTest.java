@@ -371,6 +371,10 @@ class CliContractTest {
     }
     assertThat(CliRun.ok("--help").out()).contains("predict").contains("eval").contains("doctor");
     assertThat(CliRun.ok("--version").out()).startsWith("igd ");
+    assertThat(CliRun.ok("--help").out()).contains("Exit codes:").contains("2   usage or bad input");
+    assertThat(CliRun.ok("rank", "loir", "-V").out()).startsWith("igd ");
+    assertThat(CliRun.ok("rank", "loir", "--help").out()).contains("embedded:train.");
+    assertThat(CliRun.ok("eval", "--help").out()).contains("embedded:test.");
     assertThat(CliRun.ok("help", "attack").out()).startsWith("Usage: igd attack");
   }
 }

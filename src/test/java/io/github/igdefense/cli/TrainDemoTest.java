@@ -73,22 +73,12 @@ class TrainDemoTest {
         "n-fgsm", 4, 2, 50, 0.2, 0.9, 5e-4, 8 / 255.0, 10, 8 / 255.0, 2, 6, 0.999, 4, true, "float32", 0);
   }
 
-  private static ImageSet balanced(String spec, int perClass) {
-    // The embedded sample alternates its classes.
-    return ImageSets.open(spec).limit(10 * perClass);
-  }
-
   @Test
   void aRunThatDiedAfterAnEpochEndsWithTheSameModel() throws Exception {
     Path died = out.resolve("died");
-    try (ImageSet train = balanced("embedded:train", 20);
-        ImageSet test = balanced("embedded:test", 2);
-        AdversarialTrainer trainer =
-            new AdversarialTrainer(
-                settings(),
-                train.select(java.util.stream.IntStream.range(0, 200).toArray()),
-                test.select(java.util.stream.IntStream.range(0, 20).toArray()),
-                died)) {
+    try (ImageSet train = ImageSets.open("embedded:train").balanced(200);
+        ImageSet test = ImageSets.open("embedded:test").balanced(20);
+        AdversarialTrainer trainer = new AdversarialTrainer(settings(), train, test, died)) {
       assertThatThrownBy(() -> trainer.run(new DyingProgress())).hasMessage("killed");
     }
     byte[] halfway = model(died);
