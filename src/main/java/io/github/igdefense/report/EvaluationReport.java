@@ -9,6 +9,7 @@ import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.EvaluationResult;
 import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.evaluation.Warnings;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.tensor.Tensors;
@@ -62,7 +63,7 @@ public final class EvaluationReport {
       EvaluationResult result = row.evaluation().result();
       report.classifier(
           classifier(row, result, i == 0 || timings.isEmpty() ? null : timings.get(i)));
-      for (String warning : result.warnings()) {
+      for (String warning : Warnings.aboutMethod(result)) {
         if (!seen.contains(warning)) {
           seen.add(warning);
           report.warning(Warning.caution("evaluation", row.title() + ": " + warning));
@@ -88,8 +89,7 @@ public final class EvaluationReport {
     report.classNames(images.classNames());
     evaluation.attacks().values().forEach(run -> report.attack(describe(run.attack())));
     report.classifier(classifier(new Comparison.Row("evaluated", title, evaluation), result, null));
-    result
-        .warnings()
+    Warnings.aboutMethod(result)
         .forEach(warning -> report.warning(Warning.caution("evaluation", warning)));
   }
 
