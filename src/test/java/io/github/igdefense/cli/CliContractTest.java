@@ -11,6 +11,10 @@ import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
+import io.github.igdefense.model.CheckpointReader;
+import io.github.igdefense.model.HostTensor;
+import io.github.igdefense.model.SafeTensors;
+import io.github.igdefense.model.StateDict;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -165,9 +169,9 @@ class CliContractTest {
             "--out", out.resolve("own.npy"));
     assertThat(own.err()).isEmpty();
     Path copy = out.resolve("copy.safetensors");
-    io.github.igdefense.model.SafeTensors.write(
+    SafeTensors.write(
         copy,
-        io.github.igdefense.model.CheckpointReader.read(golden("a1.pt")).state(),
+        CheckpointReader.read(golden("a1.pt")).state(),
         Map.of("note", "another file"));
     CliRun foreign =
         CliRun.ok(
@@ -329,6 +333,23 @@ class CliContractTest {
       assertThat(plain.err()).as("%s", command).isEmpty();
       assertThat(plain.out()).as("%s", command).isNotBlank().doesNotContain("\r").doesNotContain("\u001b");
     }
+  }
+
+  @Test
+  void logitsThatAreNotFiniteAreSaidAndCountAsWrong() {
+    List<HostTensor> tensors = new ArrayList<>();
+    for (HostTensor tensor : CheckpointReader.read(golden("a1.pt")).state()) {
+      float[] bias = {0, 0, Float.NaN, 0, 0, 0, 0, 0, 0, 0};
+      tensors.add(tensor.name().equals("linear.bias") ? HostTensor.of("linear.bias", bias, 10) : tensor);
+    }
+    Path broken = out.resolve("broken.safetensors");
+    SafeTensors.write(broken, new StateDict(tensors), Map.of());
+    CliRun run =
+        CliRun.ok(
+            "predict", "--data", CliData.IMAGES, "--checkpoint", broken, "--out", out.resolve("l.npy"), "--json",
+            "--quiet");
+    assertThat(run.err()).startsWith("warning: ").contains("16 of 16").contains("not finite");
+    assertThat(run.json().get("accuracy").asDouble()).isZero();
   }
 
   @Test
