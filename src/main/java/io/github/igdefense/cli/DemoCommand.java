@@ -51,7 +51,7 @@ final class DemoCommand implements Callable<Integer> {
       paramLabel = "S",
       defaultValue = "0.05",
       converter = Values.Fraction.class,
-      description = 
+      description =
           "Standard deviation of the smoothed defense's noise, for pixels in [0,1]."
               + " Default: ${DEFAULT-VALUE}.")
   double sigma;
