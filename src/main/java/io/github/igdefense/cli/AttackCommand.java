@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
+import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
 import io.github.igdefense.defense.IgDefense;
@@ -56,9 +57,10 @@ final class AttackCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     boolean defended = defense.enabled();
+    Values.outputFolder(out);
     List<Attack> attacks = attackOptions.make(attack);
     if (attacks.size() != 1) {
-      throw new io.github.igdefense.data.InputException(
+      throw new InputException(
           "expected one attack, got '" + attack + "'; igd eval takes a list");
     }
     try (StagedNetwork network = model.open();

@@ -11,21 +11,25 @@ import picocli.CommandLine.Option;
 
 /** The threat model and how hard attacks try. */
 final class AttackListOptions {
-  @Option(names = "--norm", defaultValue = "Linf", description = "Linf, L2 or L1. Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--norm",
+      paramLabel = "NAME",
+      defaultValue = "Linf",
+      description = "Norm of the perturbation: Linf, L2 or L1. Default: ${DEFAULT-VALUE}.")
   String norm;
 
   @Option(
       names = "--eps",
       defaultValue = "8/255",
       paramLabel = "E",
-      description = "Radius, such as 8/255 or 0.5. Default: ${DEFAULT-VALUE}.")
+      description = "Radius for pixels in [0,1], such as 8/255 or 0.5. Default: ${DEFAULT-VALUE}.")
   String epsilon;
 
   @Option(
       names = "--steps",
       paramLabel = "N",
       defaultValue = "100",
-      description = "Iterations of a run. Default: ${DEFAULT-VALUE}.")
+      description = "Iterations of a run (not fgsm). Default: ${DEFAULT-VALUE}.")
   int steps;
 
   @Option(
@@ -59,10 +63,13 @@ final class AttackListOptions {
 
   /** Makes the attacks of a comma-separated list of names. */
   List<Attack> make(String names) {
+    Values.positive("--restarts", restarts);
+    Values.positive("--targets", targets);
+    Values.positive("--eot", eot);
     AttackOptions options =
         AttackOptions.DEFAULT.withRestarts(restarts).withTargets(targets).withEot(eot);
     List<Attack> attacks = new ArrayList<>();
-    for (String name : names.split(",")) {
+    for (String name : names.split(",", -1)) {
       attacks.add(
           Attacks.byName(
               name.trim(), parsedNorm(), parsedEpsilon(), Values.positive("--steps", steps), options));

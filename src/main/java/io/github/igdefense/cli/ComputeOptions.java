@@ -9,10 +9,11 @@ final class ComputeOptions {
   @Option(
       names = "--device",
       defaultValue = "cpu",
-      description = "cpu. (cuda[:i] is refused by this build, with the reason.) Default: ${DEFAULT-VALUE}.")
+      paramLabel = "NAME",
+      description = "Where to compute: cpu (this build has no CUDA kernels). Default: ${DEFAULT-VALUE}.")
   String device;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads. Default: physical cores.")
+  @Option(names = "--threads", paramLabel = "N", description = "Threads that compute. Default: one per physical core.")
   Integer threads;
 
   @Option(
@@ -22,15 +23,17 @@ final class ComputeOptions {
       description = "Images per batch. Default: ${DEFAULT-VALUE}.")
   int batchSize;
 
-  @Option(names = "--seed", paramLabel = "N", defaultValue = "0", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Seed of all random numbers. Default: ${DEFAULT-VALUE}.")
   long seed;
 
   /** Loads the native libraries and sets the threads. */
   void apply() {
     Values.positive("--batch-size", batchSize);
-    if (threads != null) {
-      Values.positive("--threads", threads);
-    }
+    Values.threads(threads);
     if (!device.equals("cpu")) {
       if (!device.matches("cuda(:\\d+)?")) {
         throw new InputException("expected --device cpu or cuda[:i], got '" + device + "'");

@@ -11,13 +11,24 @@ final class DataOptions {
       names = "--data",
       paramLabel = "SPEC",
       description =
-          "Images: npz:FILE, idx:DIR[:train|test], folder:DIR, cifar10:DIR[:train|test] or"
-              + " embedded[:train|test]. Default: ${DEFAULT-VALUE}.",
-      defaultValue = "embedded:test")
+          "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
   String data;
 
-  @Option(names = "--limit", paramLabel = "N", description = "Use the first N images only.")
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Use the first N images only; of a folder, the first of every class.")
   Integer limit;
+
+  /** Test images unless told otherwise. */
+  DataOptions() {
+    this("embedded:test");
+  }
+
+  /** The initial value is the default that the command line shows. */
+  DataOptions(String data) {
+    this.data = data;
+  }
 
   /** Opens the set and says when fewer images are used than there are, or than were asked for. */
   ImageSet open(Output output) {
@@ -28,7 +39,8 @@ final class DataOptions {
     if (limit < 1) {
       throw new InputException("expected --limit of at least 1, got " + limit);
     }
-    ImageSet used = all.limit(limit);
+    // Folders list class after class: their first images are all of one class.
+    ImageSet used = data.startsWith("folder:") ? all.balanced(limit) : all.limit(limit);
     output.note(
         "data: asked for " + limit + " of " + all.size() + " images, using " + used.size());
     return used;

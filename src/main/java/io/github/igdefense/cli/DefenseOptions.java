@@ -36,14 +36,16 @@ final class DefenseOptions {
       paramLabel = "S",
       defaultValue = "0",
       converter = Values.Fraction.class,
-      description = "Noise of the pseudo-label pass, such as 4/255; 0 for none. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Standard deviation of the pseudo-label pass's noise, for pixels in [0,1], such as 4/255; 0: none."
+              + " Default: ${DEFAULT-VALUE}.")
   double sigma;
 
   @Option(
       names = "--smoothing-samples",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Noise draws per image. Default: ${DEFAULT-VALUE}.")
+      description = "Noise draws averaged per image. Default: ${DEFAULT-VALUE}.")
   int samples;
 
   @Option(
@@ -55,6 +57,10 @@ final class DefenseOptions {
 
   /** Whether a defense was asked for; refuses its settings without a ranking. */
   boolean enabled() {
+    smoothing();
+    if (!(temperature > 0) || Double.isInfinite(temperature)) {
+      throw new InputException("expected a finite --temperature above 0, got " + temperature);
+    }
     if (ranking == null && (layer != null || keep != null || sigma != 0)) {
       throw new InputException(
           "--layer, --keep and --smoothing-sigma need --ranking DIR_OR_FILE (make one with igd rank loir)");
@@ -67,7 +73,10 @@ final class DefenseOptions {
   }
 
   Smoothing smoothing() {
-    return new Smoothing(sigma, samples);
+    if (!(sigma >= 0)) {
+      throw new InputException("expected --smoothing-sigma of 0 or more, got " + sigma);
+    }
+    return new Smoothing(sigma, Values.positive("--smoothing-samples", samples));
   }
 
   /** Units to keep when none are given. */
@@ -76,6 +85,10 @@ final class DefenseOptions {
   }
 
   int keep(MaskableLayer target) {
+    if (keep != null && (keep < 1 || keep > target.units())) {
+      throw new InputException(
+          "expected --keep between 1 and " + target.units() + ", the units of " + target.name() + ", got " + keep);
+    }
     return keep == null ? defaultKeep(target.units()) : keep;
   }
 
@@ -90,8 +103,8 @@ final class DefenseOptions {
    * @param noise the stream of the smoothed pass, the caller's
    */
   IgDefense open(StagedNetwork network, Rng noise, Output output) {
-    Ranking read = ranking(network);
     int units = keep(layer(network));
+    Ranking read = ranking(network);
     if (read.provenance().modelSha256() != null
         && !read.provenance().modelSha256().equals(network.sha256())) {
       output.warn(

@@ -39,8 +39,6 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class DemoCommand implements Callable<Integer> {
-  private static final String MODEL = Networks.EMBEDDED + "fashion-mnist";
-
   @Option(
       names = "--images",
       paramLabel = "N",
@@ -51,10 +49,18 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--smoothing-sigma",
       paramLabel = "S",
-      defaultValue = "0.01",
+      defaultValue = "0.05",
       converter = Values.Fraction.class,
-      description = "Noise of the smoothed defense. Default: ${DEFAULT-VALUE}.")
+      description = "Standard deviation of the smoothed defense's noise, for pixels in [0,1]. Default: ${DEFAULT-VALUE}.")
   double sigma;
+
+  @Option(
+      names = "--model",
+      hidden = true,
+      paramLabel = "SPEC",
+      defaultValue = Networks.EMBEDDED + "fashion-mnist",
+      description = "Another ResNet-18 for the embedded data.")
+  String checkpoint;
 
   @Option(
       names = "--out",
@@ -73,14 +79,19 @@ final class DemoCommand implements Callable<Integer> {
         names = "--eps",
         defaultValue = "0.1",
         paramLabel = "E",
-        description = "Radius (Linf). Default: ${DEFAULT-VALUE}.")
+        description = "Radius (Linf) for pixels in [0,1]. Default: ${DEFAULT-VALUE}.")
     String epsilon;
 
-    @Option(names = "--steps", defaultValue = "30", description = "Default: ${DEFAULT-VALUE}.")
+    @Option(
+        names = "--steps",
+        paramLabel = "N",
+        defaultValue = "30",
+        description = "Iterations of an attack. Default: ${DEFAULT-VALUE}.")
     int steps;
 
     @Option(
         names = "--targets",
+        paramLabel = "N",
         defaultValue = "3",
         description = "Target classes of apgd-t. Default: ${DEFAULT-VALUE}.")
     int targets;
@@ -89,10 +100,12 @@ final class DemoCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Values.positive("--images", images);
+    new Smoothing(sigma, 1);
+    Values.outputFolder(out);
     compute.apply();
     ModelOptions model = new ModelOptions();
     model.arch = "rn18";
-    model.checkpoint = MODEL;
+    model.checkpoint = checkpoint;
     model.dtype = Dtype.FLOAT32;
     model.compute = compute;
     DataOptions data = new DataOptions();

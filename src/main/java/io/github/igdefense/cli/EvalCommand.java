@@ -40,7 +40,9 @@ final class EvalCommand implements Callable<Integer> {
       names = "--attack",
       paramLabel = "LIST",
       defaultValue = "apgd-ce,apgd-t",
-      description = "Names, separated by commas. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Attacks, separated by commas: fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t."
+              + " Default: ${DEFAULT-VALUE}.")
   String attack;
 
   @Mixin AttackListOptions attackOptions;
@@ -49,7 +51,7 @@ final class EvalCommand implements Callable<Integer> {
       names = "--evaluations",
       paramLabel = "R",
       defaultValue = "5",
-      description = "Evaluations of a smoothed model whose majority decides. Default: ${DEFAULT-VALUE}.")
+      description = "Evaluations of a smoothed model, odd; their majority decides. Default: ${DEFAULT-VALUE}.")
   int evaluations;
 
   @Option(
@@ -64,6 +66,7 @@ final class EvalCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     boolean defended = defense.enabled();
+    Values.outputFolder(out);
     List<Attack> attacks = attackOptions.make(attack);
     if (attacks.stream().map(Attack::name).distinct().count() < attacks.size()) {
       throw new InputException("expected every attack once, got '" + attack + "'");

@@ -13,6 +13,7 @@ import picocli.CommandLine.TypeConversionException;
 final class ModelOptions {
   @Option(
       names = "--arch",
+      paramLabel = "NAME",
       defaultValue = "rn18",
       description = "Architecture: rn18, rn34 (CIFAR ResNets of any width). Default: ${DEFAULT-VALUE}.")
   String arch;
@@ -28,9 +29,10 @@ final class ModelOptions {
 
   @Option(
       names = "--dtype",
+      paramLabel = "NAME",
       defaultValue = "float32",
       converter = DtypeConverter.class,
-      description = "float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
+      description = "Arithmetic: float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
 
   @Mixin ComputeOptions compute;

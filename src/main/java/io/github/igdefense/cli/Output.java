@@ -36,7 +36,11 @@ final class Output {
 
   /** A line of the result: on standard output, or on standard error where that is for the JSON object. */
   void result(String text) {
-    (json ? err : out).println(text);
+    if (!json) {
+      out.println(text);
+    } else if (!quiet) {
+      err.println(text);
+    }
   }
 
   /** The JSON object, when asked for. */

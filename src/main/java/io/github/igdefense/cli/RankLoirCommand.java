@@ -23,7 +23,9 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class RankLoirCommand implements Callable<Integer> {
-  @Mixin DataOptions data;
+  /** Units are ranked on training images: test images are for judging. */
+  @Mixin DataOptions data = new DataOptions("embedded:train");
+
   @Mixin ModelOptions model;
 
   @Option(names = "--layer", paramLabel = "NAME", description = "Layer. Default: the penultimate one.")
@@ -31,6 +33,7 @@ final class RankLoirCommand implements Callable<Integer> {
 
   @Option(
       names = "--normalization",
+      paramLabel = "NAME",
       defaultValue = "class-mean",
       description =
           "class-mean, or reference (sum / images * classes, as the published code). Default: ${DEFAULT-VALUE}.")
@@ -51,6 +54,7 @@ final class RankLoirCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Normalization parsed = Normalization.parse(normalization);
+    Values.outputFolder(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output)) {
       MaskableLayer target = layer == null ? network.penultimate() : network.layer(layer);

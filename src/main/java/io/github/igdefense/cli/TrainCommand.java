@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.training.AdversarialTrainer;
 import io.github.igdefense.training.TrainingSettings;
@@ -16,7 +17,7 @@ import picocli.CommandLine.Option;
 /** {@code igd train}: adversarial training of a CIFAR ResNet-18 of any width. */
 @Command(
     name = "train",
-    description = "Train a ResNet-18 adversarially (L∞). Resumes a run in --out with the same settings.",
+    description = "Train a ResNet-18 adversarially (Linf). Resumes a run in --out with the same settings.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
@@ -24,7 +25,7 @@ final class TrainCommand implements Callable<Integer> {
       names = "--data",
       paramLabel = "SPEC",
       defaultValue = "embedded:train",
-      description = "Training images. Default: ${DEFAULT-VALUE}.")
+      description = "Training images: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
   String data;
 
   @Option(
@@ -34,75 +35,108 @@ final class TrainCommand implements Callable<Integer> {
       description = "Images for the accuracies after each epoch. Default: ${DEFAULT-VALUE}.")
   String testData;
 
-  @Option(names = "--limit", paramLabel = "N", description = "Use a class-balanced N training images.")
+  @Option(names = "--limit", paramLabel = "N", description = "Use N training images, equally many of each class.")
   Integer limit;
 
   @Option(
       names = "--test-limit",
       paramLabel = "N",
       defaultValue = "500",
-      description = "Use a class-balanced N test images. Default: ${DEFAULT-VALUE}.")
+      description = "Use N test images, equally many of each class. Default: ${DEFAULT-VALUE}.")
   int testLimit;
 
   @Option(
       names = "--method",
+      paramLabel = "NAME",
       defaultValue = "n-fgsm",
-      description = "n-fgsm, pgd, trades or clean. Default: ${DEFAULT-VALUE}.")
+      description = "Training: n-fgsm, pgd, trades or clean. Default: ${DEFAULT-VALUE}.")
   String method;
 
-  @Option(names = "--width", defaultValue = "16", description = "Stem channels. Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--width",
+      paramLabel = "N",
+      defaultValue = "16",
+      description = "Channels of the first layer. Default: ${DEFAULT-VALUE}.")
   int width;
 
-  @Option(names = "--epochs", defaultValue = "15", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--epochs",
+      paramLabel = "N",
+      defaultValue = "15",
+      description = "Passes over the training images. Default: ${DEFAULT-VALUE}.")
   int epochs;
 
-  @Option(names = "--batch-size", defaultValue = "128", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--batch-size",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "Images per step. Default: ${DEFAULT-VALUE}.")
   int batchSize;
 
   @Option(
       names = "--learning-rate",
+      paramLabel = "X",
       defaultValue = "0.2",
       description = "Peak of the one-cycle schedule. Default: ${DEFAULT-VALUE}.")
   double learningRate;
 
-  @Option(names = "--weight-decay", defaultValue = "5e-4", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "X",
+      defaultValue = "5e-4",
+      description = "Weight decay of convolutions and classifier. Default: ${DEFAULT-VALUE}.")
   double weightDecay;
 
   @Option(
       names = "--eps",
+      paramLabel = "E",
       defaultValue = "8/255",
       converter = Values.Fraction.class,
-      description = "Radius of the attack. Default: ${DEFAULT-VALUE}.")
+      description = "Radius of the attack (Linf) for pixels in [0,1]. Default: ${DEFAULT-VALUE}.")
   double epsilon;
 
   @Option(
       names = "--steps",
+      paramLabel = "N",
       defaultValue = "10",
       description = "Attack steps of pgd and trades. Default: ${DEFAULT-VALUE}.")
   int steps;
 
   @Option(
       names = "--step-size",
+      paramLabel = "E",
       converter = Values.Fraction.class,
-      description = "Step of the attack. Default: eps for n-fgsm, eps/4 else.")
+      description = "Step of the attack, in the unit of --eps. Default: eps for n-fgsm, eps/4 else.")
   Double stepSize;
 
   @Option(
       names = "--noise",
+      paramLabel = "X",
       defaultValue = "2",
       description = "Start noise of n-fgsm as a multiple of eps. Default: ${DEFAULT-VALUE}.")
   double noise;
 
-  @Option(names = "--beta", defaultValue = "6", description = "Robust weight of trades. Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--beta",
+      paramLabel = "X",
+      defaultValue = "6",
+      description = "Weight of the robust term of trades. Default: ${DEFAULT-VALUE}.")
   double beta;
 
   @Option(
       names = "--average",
+      paramLabel = "X",
       defaultValue = "0.999",
-      description = "Decay of the running average of weights that becomes the model; 0: none. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Decay per step of the running average of weights that becomes the model; 0: none."
+              + " Default: ${DEFAULT-VALUE}.")
   double average;
 
-  @Option(names = "--crop", defaultValue = "4", description = "Padding for random crops. Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--crop",
+      paramLabel = "N",
+      defaultValue = "4",
+      description = "Pixels of padding for random crops; 0: none. Default: ${DEFAULT-VALUE}.")
   int crop;
 
   @Option(
@@ -115,17 +149,27 @@ final class TrainCommand implements Callable<Integer> {
 
   @Option(
       names = "--dtype",
+      paramLabel = "NAME",
       defaultValue = "float32",
-      description = "float32 or bfloat16 arithmetic in convolutions. Default: ${DEFAULT-VALUE}.")
-  String dtype;
+      converter = ModelOptions.DtypeConverter.class,
+      description = "Arithmetic of convolutions: float32 or bfloat16. Default: ${DEFAULT-VALUE}.")
+  Dtype dtype;
 
-  @Option(names = "--threads", description = "Threads. Default: physical cores.")
+  @Option(names = "--threads", paramLabel = "N", description = "Threads that compute. Default: one per physical core.")
   Integer threads;
 
-  @Option(names = "--seed", defaultValue = "0", description = "Default: ${DEFAULT-VALUE}.")
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Seed of weights, order, crops and attacks. Default: ${DEFAULT-VALUE}.")
   long seed;
 
-  @Option(names = "--out", required = true, paramLabel = "DIR", description = "Folder of the run.")
+  @Option(
+      names = "--out",
+      required = true,
+      paramLabel = "DIR",
+      description = "Folder of the run: model.safetensors, training.json, and the state to resume from.")
   Path out;
 
   @Mixin Output output;
@@ -149,13 +193,15 @@ final class TrainCommand implements Callable<Integer> {
             average,
             crop,
             flip,
-            dtype,
+            dtype.toString(),
             seed);
+    Values.outputFolder(out);
+    Values.threads(threads);
     if (threads != null) {
-      NativeRuntime.setThreads(Values.positive("--threads", threads));
+      NativeRuntime.setThreads(threads);
     }
-    try (ImageSet train = balanced(data, limit);
-        ImageSet test = balanced(testData, testLimit);
+    try (ImageSet train = balanced("--limit", data, limit);
+        ImageSet test = balanced("--test-limit", testData, testLimit);
         AdversarialTrainer trainer = new AdversarialTrainer(settings, train, test, out)) {
       output.note(
           "train: " + train.size() + " images of " + data + ", " + method + ", width " + width + ", "
@@ -195,17 +241,9 @@ final class TrainCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** The first images of every class, in the set's order, up to {@code limit} in all. */
-  private static ImageSet balanced(String spec, Integer limit) {
+  /** About {@code limit} images, the same number of every class. */
+  private static ImageSet balanced(String option, String spec, Integer limit) {
     ImageSet all = ImageSets.open(spec);
-    if (limit == null) {
-      return all;
-    }
-    int perClass = Math.max(1, Values.positive("--limit", limit) / all.classCount());
-    int[] seen = new int[all.classCount()];
-    return all.select(
-        java.util.stream.IntStream.range(0, all.size())
-            .filter(i -> seen[all.label(i)]++ < perClass)
-            .toArray());
+    return limit == null ? all : all.balanced(Values.positive(option, limit));
   }
 }

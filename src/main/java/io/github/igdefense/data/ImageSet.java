@@ -2,6 +2,7 @@ package io.github.igdefense.data;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A labelled, ordered set of equally sized images with values in [0,1].
@@ -99,6 +100,21 @@ public interface ImageSet extends AutoCloseable {
     int[] indices = new int[n];
     Arrays.setAll(indices, i -> i);
     return new SelectedImages(this, indices, name() + " (first " + n + " of " + size() + ")");
+  }
+
+  /**
+   * The first {@code n / classCount} images of every class (at least one), in the set's order: for sets whose
+   * images are sorted by class, where the first {@code n} would be of one class alone.
+   */
+  default ImageSet balanced(int n) {
+    if (n < 1) {
+      throw new InputException("expected a positive limit on the number of images, got " + n);
+    }
+    int perClass = Math.max(1, n / classCount());
+    int[] seen = new int[classCount()];
+    int[] indices =
+        IntStream.range(0, size()).filter(i -> seen[label(i)]++ < perClass).toArray();
+    return indices.length == size() ? this : select(indices);
   }
 
   /** The images at these indices, in this order; repetitions are allowed. The array is copied. */

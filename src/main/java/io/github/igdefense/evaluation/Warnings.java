@@ -24,12 +24,7 @@ public final class Warnings {
   public static List<String> of(EvaluationResult result) {
     List<String> warnings = new ArrayList<>();
     contradictions(result, warnings);
-    screening(result, warnings);
-    if (result.evaluationsPerImage() > 1) {
-      warnings.add(
-          "The classifier is random: each image was judged by the majority of "
-              + result.evaluationsPerImage() + " evaluations; another seed gives slightly other numbers.");
-    }
+    warnings.addAll(aboutMethod(result));
     double direct = lowest(result.attacks().values().stream().mapToDouble(AttackOutcome::accuracy));
     double transferred =
         lowest(result.transfer().values().stream().mapToDouble(TransferOutcome::accuracy));
@@ -42,6 +37,22 @@ public final class Warnings {
                   + "robustness; quote the worst case.",
               100 * direct,
               100 * transferred));
+    }
+    warnings.removeAll(result.warnings());
+    return warnings;
+  }
+
+  /**
+   * The part that tells how the numbers came about: too few steps, random judgement, vanished gradients, points
+   * that a second evaluation judges differently. What follows from comparing the numbers is not in it.
+   */
+  public static List<String> aboutMethod(EvaluationResult result) {
+    List<String> warnings = new ArrayList<>();
+    screening(result, warnings);
+    if (result.evaluationsPerImage() > 1) {
+      warnings.add(
+          "The classifier is random: each image was judged by the majority of "
+              + result.evaluationsPerImage() + " evaluations; another seed gives slightly other numbers.");
     }
     result
         .attacks()
@@ -64,7 +75,6 @@ public final class Warnings {
                         100 * outcome.accuracy()));
               }
             });
-    warnings.removeAll(result.warnings());
     return warnings;
   }
 

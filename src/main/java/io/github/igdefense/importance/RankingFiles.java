@@ -7,15 +7,20 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -29,6 +34,7 @@ import java.util.stream.Stream;
  */
 public final class RankingFiles {
   private static final String IMPORTANCE = "importance";
+  private static final String SINGLE = "ranking.npz";
   private static final String PROVENANCE = "provenance.json";
   private static final Pattern UNIT_FILE = Pattern.compile("unit(\\d{1,9})\\.npy");
   private static final int MOST_LISTED = 10;
@@ -38,8 +44,8 @@ public final class RankingFiles {
   private RankingFiles() {}
 
   /**
-   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz}, the single file last, so
-   * that it exists only for a complete ranking.
+   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz} in place of an earlier
+   * ranking of that layer: both are written beside it first, so that a full disk leaves the earlier one whole.
    *
    * @param model the checkpoint file's name without its extension
    * @return the single file
@@ -48,38 +54,69 @@ public final class RankingFiles {
   public static Path write(Path root, String model, Ranking ranking) {
     Path folder = root.resolve(model).resolve(ranking.layer());
     Path single = root.resolve(model).resolve(ranking.layer() + ".npz");
-    try {
-      Files.createDirectories(folder);
-      Files.deleteIfExists(single);
-      // Units of an earlier, wider ranking would be read as part of this one.
-      for (int stale : unitFiles(folder).keySet()) {
-        if (stale >= ranking.units()) {
-          Files.delete(folder.resolve("unit" + stale + ".npy"));
-        }
-      }
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot prepare the folder " + folder + ": " + e.getMessage(), e);
-    }
+    Path parent = folder.toAbsolutePath().getParent();
+    Path fresh = parent.resolve("." + ranking.layer() + "." + UUID.randomUUID().toString().substring(0, 8) + ".tmp");
     double[] importance = ranking.toArray();
     int k = ranking.classCount();
-    for (int u = 0; u < ranking.units(); u++) {
-      double[] row = new double[k];
-      System.arraycopy(importance, u * k, row, 0, k);
-      Npy.write(folder.resolve("unit" + u + ".npy"), NpyArray.of(row, k));
-    }
-    Map<String, NpyArray> arrays = new LinkedHashMap<>();
-    arrays.put(IMPORTANCE, NpyArray.of(importance, ranking.units(), k));
     try {
+      Files.createDirectories(fresh);
+      for (int u = 0; u < ranking.units(); u++) {
+        try (OutputStream out =
+            new BufferedOutputStream(Files.newOutputStream(fresh.resolve("unit" + u + ".npy")))) {
+          Npy.write(out, NpyArray.of(Arrays.copyOfRange(importance, u * k, (u + 1) * k), k));
+        }
+      }
+      Map<String, NpyArray> arrays = new LinkedHashMap<>();
+      arrays.put(IMPORTANCE, NpyArray.of(importance, ranking.units(), k));
+      Path complete = fresh.resolve(SINGLE);
       Npz.write(
-          single,
+          complete,
           arrays,
           Map.of(
               PROVENANCE,
               JSON.writerWithDefaultPrettyPrinter().writeValueAsString(ranking.provenance())));
+      // Everything is on disk; what follows needs no more space. Old units go first: never a mixture.
+      Files.createDirectories(folder);
+      Files.deleteIfExists(single);
+      for (Path old : unitFiles(folder).values()) {
+        Files.delete(old);
+      }
+      for (int u = 0; u < ranking.units(); u++) {
+        Files.move(fresh.resolve("unit" + u + ".npy"), folder.resolve("unit" + u + ".npy"));
+      }
+      Files.move(complete, single);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e);
+    } catch (UncheckedIOException | IOException e) {
+      throw new UncheckedIOException(
+          "cannot write the ranking " + folder + " (" + reason(e) + "); free space or choose another place,"
+              + " an earlier ranking there is unchanged",
+          e instanceof IOException failure ? failure : ((UncheckedIOException) e).getCause());
+    } finally {
+      delete(fresh);
     }
     return single;
+  }
+
+  private static String reason(Exception e) {
+    Throwable cause = e;
+    while (cause.getCause() instanceof IOException) {
+      cause = cause.getCause();
+    }
+    return cause.getMessage();
+  }
+
+  private static void delete(Path folder) {
+    if (!Files.isDirectory(folder)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot delete " + folder + ": " + e.getMessage(), e);
+    }
   }
 
   /**
@@ -161,7 +198,7 @@ public final class RankingFiles {
     if (shape.length != 2 || shape[0] != units || shape[1] != classCount) {
       throw new InputException(
           "expected a ranking of " + units + " units x " + classCount + " classes for " + layer + " in "
-              + file + ", got shape " + java.util.Arrays.toString(shape));
+              + file + ", got shape " + Arrays.toString(shape));
     }
     RankingProvenance provenance =
         npz.containsText(PROVENANCE)

@@ -137,6 +137,20 @@ public record CifarResNet(
                 + " (CIFAR ResNet, width " + width + "), got " + text(shape));
       }
     }
+    java.util.Set<String> known =
+        parameters().stream().map(Parameter::name).collect(java.util.stream.Collectors.toSet());
+    for (String name : state.names()) {
+      if (name.startsWith("layer") && !name.endsWith(".num_batches_tracked") && !known.contains(name)) {
+        throw new InputException(
+            "expected no tensor '" + name + "' in a CIFAR ResNet of " + blockCounts() + ", but the checkpoint has"
+                + " one; it may be of a deeper network");
+      }
+    }
+  }
+
+  private String blockCounts() {
+    return layers.stream().map(blocks -> String.valueOf(blocks.size()))
+        .collect(java.util.stream.Collectors.joining("+")) + " blocks";
   }
 
   private static String text(long[] shape) {

@@ -9,13 +9,17 @@ import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.EvaluationResult;
 import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.evaluation.Warnings;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
@@ -59,7 +63,7 @@ public final class EvaluationReport {
       EvaluationResult result = row.evaluation().result();
       report.classifier(
           classifier(row, result, i == 0 || timings.isEmpty() ? null : timings.get(i)));
-      for (String warning : result.warnings()) {
+      for (String warning : Warnings.aboutMethod(result)) {
         if (!seen.contains(warning)) {
           seen.add(warning);
           report.warning(Warning.caution("evaluation", row.title() + ": " + warning));
@@ -85,8 +89,7 @@ public final class EvaluationReport {
     report.classNames(images.classNames());
     evaluation.attacks().values().forEach(run -> report.attack(describe(run.attack())));
     report.classifier(classifier(new Comparison.Row("evaluated", title, evaluation), result, null));
-    result
-        .warnings()
+    Warnings.aboutMethod(result)
         .forEach(warning -> report.warning(Warning.caution("evaluation", warning)));
   }
 
@@ -144,12 +147,7 @@ public final class EvaluationReport {
     ImageSet adversarial = run.adversarial();
     List<String> names = clean.classNames();
     boolean[] success = run.success();
-    int shown = 0;
-    for (int i = 0; i < success.length && shown < GALLERY_IMAGES; i++) {
-      if (!success[i]) {
-        continue;
-      }
-      shown++;
+    for (int i : varied(success, clean)) {
       float[] before = new float[clean.imageLength()];
       float[] after = new float[clean.imageLength()];
       clean.read(i, before, 0);
@@ -177,6 +175,18 @@ public final class EvaluationReport {
                 new Picture(clean.channels(), clean.height(), clean.width(), after)));
       }
     }
+  }
+
+  /** Broken images, one of every class before a second of any, in their order. */
+  private static int[] varied(boolean[] success, ImageSet images) {
+    int[] seen = new int[images.classCount()];
+    int[][] candidates =
+        IntStream.range(0, success.length)
+            .filter(i -> success[i])
+            .mapToObj(i -> new int[] {seen[images.label(i)]++, i})
+            .sorted(Comparator.<int[]>comparingInt(c -> c[0]).thenComparingInt(c -> c[1]))
+            .toArray(int[][]::new);
+    return Arrays.stream(candidates).limit(GALLERY_IMAGES).mapToInt(c -> c[1]).sorted().toArray();
   }
 
   private static Tensor tensor(ImageSet set, int index, DifferentiableClassifier classifier) {

@@ -320,8 +320,7 @@ public record Diagnostics(
     if (torch.cuda_is_available()) {
       return new Cuda(true, torch.cuda_device_count(), null, Map.of());
     }
-    boolean gpuJar =
-        Diagnostics.class.getResource("/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cuda.so") != null;
+    boolean gpuJar = Diagnostics.class.getResource(NativeRuntime.GPU_LIBTORCH) != null;
     if (!gpuJar) {
       return new Cuda(
           false,

@@ -22,6 +22,8 @@ public final class NativeLoadException extends RuntimeException {
     } else if (String.valueOf(root.getMessage()).contains("No space left")) {
       remedy = "the cache folder " + cacheFolder() + " is full: libtorch needs about 400 MB there (set"
           + " -Dorg.bytedeco.javacpp.cachedir=DIR to use another).";
+    } else if (String.valueOf(root.getMessage()).contains("classifier")) {
+      return new NativeLoadException("could not load the native libraries: " + root.getMessage(), error);
     } else {
       remedy =
           "check that org.bytedeco:pytorch:2.10.0-1.5.13 and org.bytedeco:openblas:0.3.31-1.5.13, each with"

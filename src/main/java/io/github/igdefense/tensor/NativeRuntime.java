@@ -37,6 +37,9 @@ public final class NativeRuntime {
   private static final Logger LOG = LoggerFactory.getLogger(NativeRuntime.class);
   private static final List<String> CUDA_LIBRARIES = List.of("c10_cuda", "torch_cuda");
 
+  /** In the jar of libtorch's CUDA build, which can take the place of the CPU build. */
+  static final String GPU_LIBTORCH = "/org/bytedeco/pytorch/linux-x86_64-gpu/libtorch_cpu.so";
+
   private static volatile boolean loaded;
   private static volatile NativeLoadException failure;
 
@@ -77,6 +80,11 @@ public final class NativeRuntime {
   }
 
   private static void loadInOrder() {
+    // Without these checks the search would go on to libraries that the system has under the same names.
+    requireResource("/org/bytedeco/openblas/" + Loader.getPlatform() + "/libopenblas.so.0", "openblas:0.3.31-1.5.13");
+    if (NativeRuntime.class.getResource(GPU_LIBTORCH) == null) {
+      requireResource("/org/bytedeco/pytorch/" + Loader.getPlatform() + "/libtorch_cpu.so", "pytorch:2.10.0-1.5.13");
+    }
     ProcessEnvironment.igd_setenv("OPENBLAS_NUM_THREADS", "1", 0);
     ProcessEnvironment.igd_setenv("GOMP_SPINCOUNT", DEFAULT_SPIN_COUNT, 0);
     Loader.load(org.bytedeco.openblas.global.openblas_nolapack.class);
@@ -104,6 +112,14 @@ public final class NativeRuntime {
     open(torch, properties, "torch_cpu", "torch");
     Loader.load(torch);
     Loader.load(io.github.igdefense.kernels.binding.IgdKernels.class);
+  }
+
+  private static void requireResource(String resource, String artifact) {
+    if (NativeRuntime.class.getResource(resource) == null) {
+      throw new UnsatisfiedLinkError(
+          "expected " + resource + " on the class path, found none: add org.bytedeco:" + artifact + " with classifier "
+              + Loader.getPlatform());
+    }
   }
 
   private static void open(Class<?> owner, ClassProperties properties, String library, String name) {

@@ -88,11 +88,19 @@ public final class AdversarialTrainer implements AutoCloseable {
   public AdversarialTrainer(TrainingSettings settings, ImageSet train, ImageSet test, Path folder) {
     this.settings = settings;
     this.train = train.inMemory();
-    this.test = test.inMemory();
+    this.test = test.inMemory().withClassCount(train.classCount());
     this.folder = folder;
     if (train.height() != CifarResNet.IMAGE_SIZE || train.width() != CifarResNet.IMAGE_SIZE) {
       throw new InputException(
           "expected 32x32 images for training, got " + train.height() + "x" + train.width());
+    }
+    if (test.height() != train.height()
+        || test.width() != train.width()
+        || test.channels() != train.channels()) {
+      throw InputException.of(
+          "expected test images of the training images' shape %dx%dx%d, got %dx%dx%d in %s",
+          train.channels(), train.height(), train.width(),
+          test.channels(), test.height(), test.width(), test.name());
     }
     if (train.size() < settings.batchSize()) {
       throw new InputException(
@@ -169,6 +177,11 @@ public final class AdversarialTrainer implements AutoCloseable {
       Files.createDirectories(folder);
     } catch (IOException e) {
       throw new InputException("cannot create the folder " + folder + ": " + e.getMessage(), e);
+    }
+    if (history.size() >= settings.epochs()) {
+      // The process may have died between the state of the last epoch and the model.
+      save();
+      return;
     }
     for (int epoch = history.size() + 1; epoch <= settings.epochs(); epoch++) {
       long start = System.nanoTime();

@@ -52,21 +52,36 @@ public record TrainingSettings(
       throw new InputException(
           "expected training method n-fgsm, pgd, trades or clean, got '" + method + "'");
     }
-    positive("width", width);
-    positive("epochs", epochs);
-    positive("batch size", batchSize);
+    atLeast("width", width, 1);
+    atLeast("number of epochs", epochs, 1);
+    // Batch statistics need two images.
+    atLeast("batch size", batchSize, 2);
     positive("learning rate", learningRate);
     positive("epsilon", epsilon);
-    positive("steps", steps);
+    atLeast("number of steps", steps, 1);
     positive("step size", stepSize);
     if (Dtype.parse(dtype) == Dtype.FLOAT64) {
       throw new InputException("expected training dtype float32 or bfloat16, got float64");
     }
-    if (batchSize < 2) {
-      throw new InputException("expected a batch size of at least 2 (batch statistics), got " + batchSize);
-    }
+    notNegative("momentum", momentum);
+    notNegative("weight decay", weightDecay);
+    notNegative("noise", noise);
+    notNegative("beta", beta);
+    atLeast("crop", crop, 0);
     if (!(average >= 0 && average < 1)) {
       throw new InputException("expected an averaging decay in [0,1), got " + average);
+    }
+  }
+
+  private static void atLeast(String name, int value, int least) {
+    if (value < least) {
+      throw new InputException("expected a " + name + " of at least " + least + ", got " + value);
+    }
+  }
+
+  private static void notNegative(String name, double value) {
+    if (!(value >= 0) || Double.isInfinite(value)) {
+      throw new InputException("expected a finite " + name + " of 0 or more, got " + value);
     }
   }
 

@@ -13,6 +13,9 @@ import java.util.function.Predicate;
 
 /** A JVM of its own that runs one class of the test class path. */
 record Subprocess(int exitCode, List<String> out, String err) {
+  /** Generous: a busy machine takes minutes to unpack libtorch. */
+  private static final int TIMEOUT_SECONDS = 600;
+
   /** The values of the lines {@code key=value} with this key. */
   List<String> values(String key) {
     return out.stream()
@@ -75,9 +78,9 @@ record Subprocess(int exitCode, List<String> out, String err) {
                     || name.equals("LD_PRELOAD"));
     builder.environment().putAll(environment);
     Process process = builder.start();
-    if (!process.waitFor(120, TimeUnit.SECONDS)) {
+    if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
       process.destroyForcibly();
-      throw new AssertionError("no end after 120 s: " + Files.readString(out));
+      throw new AssertionError("no end after " + TIMEOUT_SECONDS + " s: " + Files.readString(out));
     }
     return new Subprocess(
         process.exitValue(),
