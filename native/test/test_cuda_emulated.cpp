@@ -9,9 +9,8 @@ struct Case {
   int64_t n, u, s, k;
   double temperature;
 };
-const Case kCases[] = {{1, 1, 1, 1, 1.0},    {1, 3, 7, 2, 0.5},   {3, 31, 16, 10, 0.01},
-                       {2, 33, 33, 9, 2.0},  {5, 257, 4, 7, 0.3}, {2, 300, 49, 300, 5.0},
-                       {9, 64, 64, 10, 0.01}};
+const Case kCases[] = {{1, 1, 1, 1, 1.0},   {1, 3, 7, 2, 0.5},    {3, 31, 16, 10, 0.01}, {2, 33, 33, 9, 2.0},
+                       {2, 257, 4, 7, 0.3}, {1, 300, 9, 70, 5.0}, {3, 64, 64, 10, 0.01}};
 
 // Expected from the CPU kernel, tolerance relative to the largest value (sums run in another order).
 template <typename T>
