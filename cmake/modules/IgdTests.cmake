@@ -6,14 +6,44 @@ add_executable(igd_kernel_tests
   "${IGD_NATIVE}/test/test_masked_head.cpp")
 target_link_libraries(igd_kernel_tests PRIVATE igd_kernels igd_flags Threads::Threads)
 
+# The CUDA launchers and kernel bodies, compiled by the C++ compiler against an emulation of CUDA's execution
+# model. Not under the thread sanitizer, which would have to be told of every switch of fibers.
+if(NOT IGD_SANITIZER STREQUAL "thread" AND EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
+  set(_cuda_sources
+    "${IGD_NATIVE}/cuda/runtime.cu"
+    "${IGD_NATIVE}/cuda/loo_penultimate.cu"
+    "${IGD_NATIVE}/cuda/masked_head.cu")
+  add_library(igd_cuda_emulated STATIC EXCLUDE_FROM_ALL "${IGD_NATIVE}/test/cuda_emulation.cpp")
+  foreach(_source IN LISTS _cuda_sources)
+    get_filename_component(_name "${_source}" NAME_WE)
+    set(_wrapper "${CMAKE_BINARY_DIR}/emulated/${_name}.cpp")
+    file(CONFIGURE OUTPUT "${_wrapper}" CONTENT "#include \"cuda_emulation.h\"\n\n#include \"${_name}.cu\"\n")
+    target_sources(igd_cuda_emulated PRIVATE "${_wrapper}")
+  endforeach()
+  target_include_directories(igd_cuda_emulated PRIVATE
+    "${IGD_NATIVE}/include" "${IGD_NATIVE}/cuda" "${IGD_NATIVE}/test")
+  target_compile_definitions(igd_cuda_emulated PRIVATE
+    IGD_CUDA_EMULATION IGD_VERSION="${PROJECT_VERSION}" IGD_CUDA_ARCHITECTURES="none")
+  target_link_libraries(igd_cuda_emulated PRIVATE igd_flags)
+  target_sources(igd_kernel_tests PRIVATE "${IGD_NATIVE}/test/test_cuda_emulated.cpp")
+  target_compile_definitions(igd_kernel_tests PRIVATE IGD_CUDA_EMULATION)
+  target_link_libraries(igd_kernel_tests PRIVATE igd_cuda_emulated)
+  add_test(NAME cuda_emulated COMMAND igd_kernel_tests cuda_emulated)
+endif()
+
 add_executable(igd_bench_kernels "${IGD_NATIVE}/test/bench_kernels.cpp")
 target_link_libraries(igd_bench_kernels PRIVATE igd_kernels igd_flags)
 
 add_executable(igd_consumer "${IGD_NATIVE}/test/consumer/consumer.cpp")
 target_link_libraries(igd_consumer PRIVATE igd_kernels igd_flags)
 
-foreach(group api loo_penultimate masked_head)
-  add_test(NAME ${group} COMMAND igd_kernel_tests ${group})
+# Under the thread sanitizer only what runs in several threads: the rest would take long and show nothing.
+set(_groups api threads)
+if(NOT IGD_SANITIZER STREQUAL "thread")
+  list(APPEND _groups loo_penultimate masked_head)
+endif()
+foreach(_group IN LISTS _groups)
+  add_test(NAME ${_group} COMMAND igd_kernel_tests ${_group})
 endforeach()
 add_test(NAME consumer COMMAND igd_consumer)
 # The environment variable can only lower the instruction set.

@@ -73,6 +73,15 @@ struct Group {
 const Group kGroups[] = {{"api", test_api, true},
                          {"loo_penultimate", test_loo_penultimate, true},
                          {"masked_head", test_masked_head, true},
+                         {"threads",
+                          [] {
+                            test_loo_penultimate_threads();
+                            test_masked_head_threads();
+                          },
+                          true},
+#if defined(IGD_CUDA_EMULATION)
+                         {"cuda_emulated", test_cuda_emulated, true},
+#endif
                          {"isa_environment", test_isa_environment, false},
                          {"self_check", self_check, false},
                          {"planted_fault", planted_fault, false}};

@@ -194,6 +194,9 @@ void test_api();
 void test_isa_environment();
 void test_loo_penultimate();
 void test_masked_head();
+void test_cuda_emulated();
+void test_loo_penultimate_threads();
+void test_masked_head_threads();
 
 }  // namespace igd_test
 

@@ -69,7 +69,7 @@ final class AttackListOptions {
     AttackOptions options =
         AttackOptions.DEFAULT.withRestarts(restarts).withTargets(targets).withEot(eot);
     List<Attack> attacks = new ArrayList<>();
-    for (String name : names.split(",")) {
+    for (String name : names.split(",", -1)) {
       attacks.add(
           Attacks.byName(
               name.trim(), parsedNorm(), parsedEpsilon(), Values.positive("--steps", steps), options));

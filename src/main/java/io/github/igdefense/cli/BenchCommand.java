@@ -1,5 +1,6 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.NoiseSource;
@@ -64,8 +65,10 @@ final class BenchCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (repetitions < 3) {
+      throw new InputException("expected --repetitions of at least 3, got " + repetitions);
+    }
     compute.apply();
-    Values.positive("--repetitions", repetitions);
     figures.put("arch", arch);
     figures.put("checkpoint", checkpoint == null ? "random weights, width 64" : checkpoint);
     figures.put("cpu", CpuTopology.modelName());
@@ -93,10 +96,10 @@ final class BenchCommand implements Callable<Integer> {
                   IgDefense.DEFAULT_TEMPERATURE,
                   new Smoothing(4 / 255.0, 1),
                   NoiseSource.fresh(noise))) {
-        for (int batch : new int[] {1, 64}) {
+        for (int batch : new int[] {1, compute.batchSize}) {
           defended(network, plain, smoothed, batch);
         }
-        ranking(network, layer, 64);
+        ranking(network, layer, compute.batchSize);
       }
     }
     output.json(figures);

@@ -11,12 +11,24 @@ final class DataOptions {
       names = "--data",
       paramLabel = "SPEC",
       description =
-          "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.",
-      defaultValue = "embedded:test")
+          "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
   String data;
 
-  @Option(names = "--limit", paramLabel = "N", description = "Use the first N images only; of a folder, the first of every class.")
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Use the first N images only; of a folder, the first of every class.")
   Integer limit;
+
+  /** Test images unless told otherwise. */
+  DataOptions() {
+    this("embedded:test");
+  }
+
+  /** The initial value is the default that the command line shows. */
+  DataOptions(String data) {
+    this.data = data;
+  }
 
   /** Opens the set and says when fewer images are used than there are, or than were asked for. */
   ImageSet open(Output output) {

@@ -49,7 +49,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--smoothing-sigma",
       paramLabel = "S",
-      defaultValue = "0.01",
+      defaultValue = "0.05",
       converter = Values.Fraction.class,
       description = "Standard deviation of the smoothed defense's noise, for pixels in [0,1]. Default: ${DEFAULT-VALUE}.")
   double sigma;

@@ -5,12 +5,15 @@ import io.github.igdefense.tensor.NativeLoadException;
 import io.github.igdefense.tensor.Version;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.util.List;
 import picocli.AutoComplete.GenerateCompletion;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
  * The command {@code igd}. Exit codes: 0 fine, 1 failed, 2 usage or bad input, 3 finished but a check failed.
@@ -21,6 +24,8 @@ import picocli.CommandLine.ScopeType;
     description = "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack, report.",
     mixinStandardHelpOptions = true,
     versionProvider = Igd.VersionProvider.class,
+    exitCodeListHeading = "Exit codes:%n",
+    exitCodeList = {"0:fine", "1:failed", "2:usage or bad input", "3:finished, but a check failed"},
     synopsisSubcommandLabel = "COMMAND",
     subcommands = {
       DemoCommand.class,
@@ -57,6 +62,7 @@ public final class Igd {
     Igd root = new Igd();
     CommandLine line = new CommandLine(root);
     line.setCaseInsensitiveEnumValuesAllowed(true);
+    sayVersionEverywhere(line);
     line.setParameterExceptionHandler(
         (exception, ignored) -> {
           CommandLine command = exception.getCommandLine();
@@ -64,7 +70,7 @@ public final class Igd {
               command.getErr(),
               exception,
               root.debug,
-              oneLine(exception.getMessage()) + "; see " + command.getCommandSpec().qualifiedName() + " --help",
+              oneLine(exception.getMessage()) + suggestion(exception) + "; see " + command.getCommandSpec().qualifiedName() + " --help",
               CommandLine.ExitCode.USAGE);
         });
     line.setExecutionExceptionHandler(
@@ -82,6 +88,18 @@ public final class Igd {
     } catch (OutOfMemoryError | StackOverflowError | LinkageError e) {
       return complain(line.getErr(), e, root.debug, message(e), CommandLine.ExitCode.SOFTWARE);
     }
+  }
+
+  /** {@code igd eval --version} says what {@code igd --version} does. */
+  private static void sayVersionEverywhere(CommandLine line) {
+    line.getCommandSpec().versionProvider(new VersionProvider());
+    line.getSubcommands().values().forEach(Igd::sayVersionEverywhere);
+  }
+
+  private static String suggestion(ParameterException exception) {
+    List<String> similar =
+        exception instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+    return similar.isEmpty() ? "" : " (did you mean " + String.join(" or ", similar) + "?)";
   }
 
   private static int complain(

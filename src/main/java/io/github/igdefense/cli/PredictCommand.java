@@ -63,6 +63,7 @@ final class PredictCommand implements Callable<Integer> {
     double[] logits = new double[Math.multiplyExact(images.size(), k)];
     int correct = 0;
     int done = 0;
+    int broken = 0;
     long start = System.nanoTime();
     try (ImageBatches batches =
             ImageBatches.of(
@@ -77,18 +78,26 @@ final class PredictCommand implements Callable<Integer> {
         System.arraycopy(values, 0, logits, done * k, values.length);
         for (int i = 0; i < batch.size(); i++) {
           int best = 0;
-          for (int c = 1; c < k; c++) {
+          boolean finite = true;
+          for (int c = 0; c < k; c++) {
+            finite &= Double.isFinite(values[i * k + c]);
             if (values[i * k + c] > values[i * k + best]) {
               best = c;
             }
           }
-          correct += best == batch.labels()[i] ? 1 : 0;
+          broken += finite ? 0 : 1;
+          correct += finite && best == batch.labels()[i] ? 1 : 0;
         }
         done += batch.size();
         bar.to(done);
       }
     }
     double seconds = (System.nanoTime() - start) / 1e9;
+    if (broken > 0) {
+      output.warn(
+          "the logits of " + broken + " of " + images.size()
+              + " images are not finite (counted as wrong); the checkpoint may be damaged");
+    }
     if (classifier.dtype() == Dtype.FLOAT64) {
       Npy.write(out, NpyArray.of(logits, images.size(), k));
     } else {

@@ -23,7 +23,9 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class RankLoirCommand implements Callable<Integer> {
-  @Mixin DataOptions data;
+  /** Units are ranked on training images: test images are for judging. */
+  @Mixin DataOptions data = new DataOptions("embedded:train");
+
   @Mixin ModelOptions model;
 
   @Option(names = "--layer", paramLabel = "NAME", description = "Layer. Default: the penultimate one.")

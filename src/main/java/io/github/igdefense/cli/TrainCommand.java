@@ -17,7 +17,7 @@ import picocli.CommandLine.Option;
 /** {@code igd train}: adversarial training of a CIFAR ResNet-18 of any width. */
 @Command(
     name = "train",
-    description = "Train a ResNet-18 adversarially (L∞). Resumes a run in --out with the same settings.",
+    description = "Train a ResNet-18 adversarially (Linf). Resumes a run in --out with the same settings.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {

@@ -7,8 +7,12 @@ import java.io.UncheckedIOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -35,7 +39,8 @@ public final class AtomicFiles {
     Path file = target.toAbsolutePath();
     Path directory = file.getParent();
     if (directory == null || Files.isDirectory(file)) {
-      throw new UncheckedIOException(new IOException("cannot write " + target + ": it is a directory"));
+      String message = "cannot write " + target + ": it is a directory";
+      throw new UncheckedIOException(message, new IOException(message));
     }
     String random = UUID.randomUUID().toString().substring(0, 8);
     Path temporary = directory.resolve("." + file.getFileName() + "." + random + ".tmp");
@@ -61,10 +66,9 @@ public final class AtomicFiles {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          new IOException(
-              "cannot write " + target + " (" + reason(e) + "); free space or choose another place,"
-                  + " nothing was changed",
-              e));
+          "cannot write " + target + " (" + reason(e) + "); free space or choose another place,"
+              + " nothing was changed",
+          e);
     } finally {
       try {
         Files.deleteIfExists(temporary);
@@ -85,8 +89,18 @@ public final class AtomicFiles {
   }
 
   private static String reason(IOException e) {
-    String message = e.getMessage();
-    String type = e.getClass().getSimpleName();
-    return message == null ? type : type.equals("IOException") ? message : type + ": " + message;
+    if (e instanceof NoSuchFileException missing) {
+      return missing.getFile() + " cannot be created";
+    }
+    if (e instanceof AccessDeniedException denied) {
+      return "no permission for " + denied.getFile();
+    }
+    if (e instanceof FileAlreadyExistsException taken) {
+      return taken.getFile() + " is a file";
+    }
+    if (e instanceof FileSystemException failure && failure.getReason() != null) {
+      return failure.getFile() + ": " + failure.getReason();
+    }
+    return e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
   }
 }

@@ -90,7 +90,7 @@ public final class LeaveOneOut {
         if (classCounts[c] == 0) {
           throw new InputException(
               "expected probe images of every class, got none of class " + c + " ("
-                  + images.classNames().get(c) + ") in " + images.name());
+                  + images.classNames().get(c) + ") in " + images.name() + "; use more images");
         }
       }
       double[] importance =

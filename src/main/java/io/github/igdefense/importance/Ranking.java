@@ -29,7 +29,7 @@ public final class Ranking {
       if (!Double.isFinite(importance[i])) {
         throw new InputException(
             "expected finite importances for " + layer + ", got " + importance[i] + " at unit "
-                + i / classCount + ", class " + i % classCount);
+                + i / classCount + ", class " + i % classCount + "; make the ranking again");
       }
     }
     this.layer = layer;

@@ -89,10 +89,9 @@ public final class RankingFiles {
       throw new IllegalStateException(e);
     } catch (UncheckedIOException | IOException e) {
       throw new UncheckedIOException(
-          new IOException(
-              "cannot write the ranking " + folder + " (" + reason(e) + "); free space or choose another place,"
-                  + " an earlier ranking there is unchanged",
-              e));
+          "cannot write the ranking " + folder + " (" + reason(e) + "); free space or choose another place,"
+              + " an earlier ranking there is unchanged",
+          e instanceof IOException failure ? failure : ((UncheckedIOException) e).getCause());
     } finally {
       delete(fresh);
     }

@@ -219,7 +219,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     if (x.dim() != 4 || x.size(1) != inputChannels || x.size(2) != imageSize || x.size(3) != imageSize) {
       throw new InputException(
           "expected images [N," + inputChannels + "," + imageSize + "," + imageSize + "] for "
-              + architecture + ", got " + Arrays.toString(Tensors.shape(x)));
+              + architecture + ", got " + Arrays.toString(Tensors.shape(x))
+              + "; choose data of this size, or a checkpoint for these images");
     }
     if (x.scalar_type().intern() != dtype.scalarType()) {
       throw new InputException(

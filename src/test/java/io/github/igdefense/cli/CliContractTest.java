@@ -11,6 +11,10 @@ import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
+import io.github.igdefense.model.CheckpointReader;
+import io.github.igdefense.model.HostTensor;
+import io.github.igdefense.model.SafeTensors;
+import io.github.igdefense.model.StateDict;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -165,9 +169,9 @@ class CliContractTest {
             "--out", out.resolve("own.npy"));
     assertThat(own.err()).isEmpty();
     Path copy = out.resolve("copy.safetensors");
-    io.github.igdefense.model.SafeTensors.write(
+    SafeTensors.write(
         copy,
-        io.github.igdefense.model.CheckpointReader.read(golden("a1.pt")).state(),
+        CheckpointReader.read(golden("a1.pt")).state(),
         Map.of("note", "another file"));
     CliRun foreign =
         CliRun.ok(
@@ -273,8 +277,14 @@ class CliContractTest {
     }
     assertThat(json.get("classifiers").get(1).get("inference_time_ratio").asDouble()).isPositive();
     String html = Files.readString(out.resolve("report.html"));
-    assertThat(html).startsWith("<!DOCTYPE html>").contains("APGD-CE").contains("IG-Defense");
-    assertThat(html).doesNotContain("<script src").doesNotContain("<link").doesNotContain("src=\"http");
+    boolean whole = html.startsWith("<!doctype html>") && html.strip().endsWith("</html>");
+    assertThat(whole).isTrue();
+    for (String outside : List.of("http://", "https://", "<script", "@import", "url(", "<iframe")) {
+      assertThat(html.contains(outside)).as(outside).isFalse();
+    }
+    for (String shown : List.of("APGD-CE", "APGD-T", "IG-Defense")) {
+      assertThat(html.contains(shown)).as(shown).isTrue();
+    }
     assertThat(CliRun.files(out)).hasSize(2);
     assertThat(run.out()).contains("IG-Defense").contains("APGD-CE");
   }
@@ -309,7 +319,7 @@ class CliContractTest {
             List.of("rank", "loir", "--data", probe, "--limit", 100, "--out", out),
             List.of("attack", "--data", CliData.IMAGES, "--attack", "fgsm", "--out", out),
             List.of("eval", "--data", CliData.IMAGES, "--attack", "fgsm", "--ranking", rankings, "--out", out),
-            List.of("bench", "--repetitions", 1));
+            List.of("bench", "--repetitions", 3));
     for (List<Object> command : commands) {
       List<Object> line = new ArrayList<>(command);
       line.addAll(List.of("--checkpoint", CliData.MODEL, "--threads", 1, "--json"));
@@ -323,6 +333,23 @@ class CliContractTest {
       assertThat(plain.err()).as("%s", command).isEmpty();
       assertThat(plain.out()).as("%s", command).isNotBlank().doesNotContain("\r").doesNotContain("\u001b");
     }
+  }
+
+  @Test
+  void logitsThatAreNotFiniteAreSaidAndCountAsWrong() {
+    List<HostTensor> tensors = new ArrayList<>();
+    for (HostTensor tensor : CheckpointReader.read(golden("a1.pt")).state()) {
+      float[] bias = {0, 0, Float.NaN, 0, 0, 0, 0, 0, 0, 0};
+      tensors.add(tensor.name().equals("linear.bias") ? HostTensor.of("linear.bias", bias, 10) : tensor);
+    }
+    Path broken = out.resolve("broken.safetensors");
+    SafeTensors.write(broken, new StateDict(tensors), Map.of());
+    CliRun run =
+        CliRun.ok(
+            "predict", "--data", CliData.IMAGES, "--checkpoint", broken, "--out", out.resolve("l.npy"), "--json",
+            "--quiet");
+    assertThat(run.err()).startsWith("warning: ").contains("16 of 16").contains("not finite");
+    assertThat(run.json().get("accuracy").asDouble()).isZero();
   }
 
   @Test
@@ -365,6 +392,10 @@ class CliContractTest {
     }
     assertThat(CliRun.ok("--help").out()).contains("predict").contains("eval").contains("doctor");
     assertThat(CliRun.ok("--version").out()).startsWith("igd ");
+    assertThat(CliRun.ok("--help").out()).contains("Exit codes:").contains("2   usage or bad input");
+    assertThat(CliRun.ok("rank", "loir", "-V").out()).startsWith("igd ");
+    assertThat(CliRun.ok("rank", "loir", "--help").out()).contains("embedded:train.");
+    assertThat(CliRun.ok("eval", "--help").out()).contains("embedded:test.");
     assertThat(CliRun.ok("help", "attack").out()).startsWith("Usage: igd attack");
   }
 }
