@@ -14,15 +14,16 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
+import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
-import org.junit.jupiter.api.DynamicTest;
 
 /**
  * The arrows between packages: each package may use those listed with it, and no other of ours.
  *
- * <p>{@code data → model → importance → defense → attack → evaluation → report}, each knowing those before it;
- * {@code training} after {@code attack}; {@code kernels} and {@code tensor} beneath all; {@code cli} on top.
+ * <p>{@code data → model → importance → defense → attack → evaluation → report}, each knowing those
+ * before it; {@code training} after {@code attack}; {@code kernels} and {@code tensor} beneath all;
+ * {@code cli} on top.
  */
 class ArchitectureTest {
   private static final String BASE = "io.github.igdefense";
@@ -47,7 +48,8 @@ class ArchitectureTest {
       below.add(name);
     }
     allowed.put(
-        "training", List.of("kernels", "tensor", "data", "model", "importance", "defense", "attack"));
+        "training",
+        List.of("kernels", "tensor", "data", "model", "importance", "defense", "attack"));
     below.add("training");
     allowed.put("cli", List.copyOf(below));
     return allowed;
@@ -96,7 +98,10 @@ class ArchitectureTest {
     slices().matching(BASE + ".(*)..").should().beFreeOfCycles().check(CLASSES);
   }
 
-  /** Loading has one place: nothing but {@code tensor} (and the environment it needs first) calls the loader. */
+  /**
+   * Loading has one place: nothing but {@code tensor} (and the environment it needs first) calls
+   * the loader.
+   */
   @Test
   void onlyTensorLoadsNativeLibraries() {
     loaderRule().check(CLASSES);
@@ -134,9 +139,7 @@ class ArchitectureTest {
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining("igdefense.data");
     JavaClasses planted = new ClassFileImporter().importClasses(PlantedLoader.class);
-    assertThatThrownBy(
-            () ->
-                loaderRule().check(planted))
+    assertThatThrownBy(() -> loaderRule().check(planted))
         .isInstanceOf(AssertionError.class)
         .hasMessageContaining("PlantedLoader");
   }

@@ -6,8 +6,8 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Auto-PGD (Croce and Hein 2020): projected gradient ascent with momentum that halves its step size by itself.
- * Equal to the reference implementation: in float64 the same seed gives the same points.
+ * Auto-PGD (Croce and Hein 2020): projected gradient ascent with momentum that halves its step size
+ * by itself. Equal to the reference implementation: in float64 the same seed gives the same points.
  *
  * @param loss what it maximises
  * @param norm L∞, L2 or L1

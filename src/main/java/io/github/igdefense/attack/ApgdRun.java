@@ -10,13 +10,13 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Auto-PGD (Croce and Hein 2020; for L1: 2021): projected gradient ascent with momentum whose step size is
- * halved per image when progress stalls, restarting then from the best point.
+ * Auto-PGD (Croce and Hein 2020; for L1: 2021): projected gradient ascent with momentum whose step
+ * size is halved per image when progress stalls, restarting then from the best point.
  *
- * <p>Equal to the reference implementation step by step, with its particularities: the first checkpoint
- * compares the first loss with a table row that is still zero; the adversarial point is the last misclassified
- * iterate; the checkpoint schedule follows from the iterations of the whole attack, also in the phases of the
- * L1 attack.
+ * <p>Equal to the reference implementation step by step, with its particularities: the first
+ * checkpoint compares the first loss with a table row that is still zero; the adversarial point is
+ * the last misclassified iterate; the checkpoint schedule follows from the iterations of the whole
+ * attack, also in the phases of the L1 attack.
  */
 final class ApgdRun implements SingleRun {
   private static final double MOMENTUM = 0.75;
@@ -43,7 +43,10 @@ final class ApgdRun implements SingleRun {
     return largerEpsilon ? shrinkingBall(input) : phase(input, epsilon, steps, null, 0);
   }
 
-  /** Three phases in balls of 3, 2 and 1 times the radius, each starting from the last one's best point. */
+  /**
+   * Three phases in balls of 3, 2 and 1 times the radius, each starting from the last one's best
+   * point.
+   */
   private Outcome shrinkingBall(Input input) {
     double[] radii = {3 * epsilon, 2 * epsilon, epsilon};
     int first = (int) Math.ceil(.3 * steps);
@@ -62,9 +65,7 @@ final class ApgdRun implements SingleRun {
     for (int p = 0; p < radii.length; p++) {
       Tensor from = point;
       double radius = radii[p];
-      Tensor start =
-          Tensors.scoped(
-              () -> from.add(Geometry.towardsL1Ball(x, from.sub(x), radius)));
+      Tensor start = Tensors.scoped(() -> from.add(Geometry.towardsL1Ball(x, from.sub(x), radius)));
       outcome = phase(input, radius, lengths[p], start, done);
       point = outcome.best();
       done += lengths[p];
@@ -72,7 +73,12 @@ final class ApgdRun implements SingleRun {
       zeros = p == 0 ? outcome.zeroGradients() : zeros;
     }
     return new Outcome(
-        outcome.best(), outcome.bestLoss(), outcome.adversarial(), outcome.robust(), gradients, zeros);
+        outcome.best(),
+        outcome.bestLoss(),
+        outcome.adversarial(),
+        outcome.robust(),
+        gradients,
+        zeros);
   }
 
   private static Tensor normal(Input input) {
@@ -83,7 +89,9 @@ final class ApgdRun implements SingleRun {
     return x.scalar_type().intern() == torch.ScalarType.Double ? Dtype.FLOAT64 : Dtype.FLOAT32;
   }
 
-  /** The random start: drawn even when another start is given, to keep to the reference's stream. */
+  /**
+   * The random start: drawn even when another start is given, to keep to the reference's stream.
+   */
   private Tensor randomStart(Input input, double radius) {
     Tensor x = input.x();
     Rng rng = input.context().rng();
@@ -199,7 +207,13 @@ final class ApgdRun implements SingleRun {
           .listener()
           .step(
               new AttackListener.Progress(
-                  input.attack(), input.round(), input.rounds(), stepsBefore + step + 1, steps, stillRobust, n));
+                  input.attack(),
+                  input.round(),
+                  input.rounds(),
+                  stepsBefore + step + 1,
+                  steps,
+                  stillRobust,
+                  n));
 
       if (++sinceCheckpoint == window) {
         sinceCheckpoint = 0;
@@ -241,7 +255,10 @@ final class ApgdRun implements SingleRun {
         zeroGradients);
   }
 
-  /** How often the loss rose in the last {@code window} steps; the row before the first is the table's last. */
+  /**
+   * How often the loss rose in the last {@code window} steps; the row before the first is the
+   * table's last.
+   */
   private static int increases(double[][] losses, int step, int window, int image) {
     int count = 0;
     for (int s = step; s > step - window; s--) {

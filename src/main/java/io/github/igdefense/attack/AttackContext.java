@@ -4,12 +4,12 @@ import io.github.igdefense.tensor.Rng;
 import java.util.Objects;
 
 /**
- * What an attack gets besides model and images: the seed of its random draws, who is told of its progress, and
- * which images it works on.
+ * What an attack gets besides model and images: the seed of its random draws, who is told of its
+ * progress, and which images it works on.
  *
- * <p>Every run seeds the stream again, so the same seed gives the same points whatever ran before. For a
- * smoothed model to take its noise from the same stream as the attack (as in the reference implementation,
- * which has one global generator), give both the same {@link Rng}.
+ * <p>Every run seeds the stream again, so the same seed gives the same points whatever ran before.
+ * For a smoothed model to take its noise from the same stream as the attack (as in the reference
+ * implementation, which has one global generator), give both the same {@link Rng}.
  *
  * <p>Not thread-safe: one per attacking thread. Closing it closes the stream if it was made here.
  */

@@ -6,8 +6,8 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * What an attack found for a batch of N images.
  *
- * <p>Owns its two tensors until {@link #close}; they must not be used afterwards. The arrays are the result's
- * own and stay valid. Not thread-safe while being closed.
+ * <p>Owns its two tensors until {@link #close}; they must not be used afterwards. The arrays are
+ * the result's own and stay valid. Not thread-safe while being closed.
  */
 public final class AttackResult implements AutoCloseable {
   private final Tensor adversarial;
@@ -42,16 +42,17 @@ public final class AttackResult implements AutoCloseable {
   }
 
   /**
-   * Adversarial points [N,C,H,W], float32 (float64 for float64 models): a misclassified point where one was
-   * found, else the image itself.
+   * Adversarial points [N,C,H,W], float32 (float64 for float64 models): a misclassified point where
+   * one was found, else the image itself.
    */
   public Tensor adversarial() {
     return open(adversarial);
   }
 
   /**
-   * The points of highest loss that were visited [N,C,H,W], whether misclassified or not: for transfer to
-   * another model. They differ from the image; only images that were not attacked at all stay as they are.
+   * The points of highest loss that were visited [N,C,H,W], whether misclassified or not: for
+   * transfer to another model. They differ from the image; only images that were not attacked at
+   * all stay as they are.
    */
   public Tensor best() {
     return open(best);
@@ -74,7 +75,9 @@ public final class AttackResult implements AutoCloseable {
     return robust.clone();
   }
 
-  /** Whether the attack broke the image: classified correctly, and a misclassified point was found. */
+  /**
+   * Whether the attack broke the image: classified correctly, and a misclassified point was found.
+   */
   public boolean[] success() {
     boolean[] success = new boolean[robust.length];
     for (int i = 0; i < success.length; i++) {
@@ -83,7 +86,10 @@ public final class AttackResult implements AutoCloseable {
     return success;
   }
 
-  /** The highest loss visited per image, in the attack's loss; NaN for images that were not attacked. */
+  /**
+   * The highest loss visited per image, in the attack's loss; NaN for images that were not
+   * attacked.
+   */
   public double[] bestLoss() {
     return bestLoss.clone();
   }
@@ -93,7 +99,9 @@ public final class AttackResult implements AutoCloseable {
     return gradients.clone();
   }
 
-  /** Images whose gradient was zero everywhere at the start of a run: a sign of gradient masking. */
+  /**
+   * Images whose gradient was zero everywhere at the start of a run: a sign of gradient masking.
+   */
   public int zeroGradientImages() {
     return zeroGradients;
   }

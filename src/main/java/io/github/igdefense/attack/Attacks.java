@@ -17,7 +17,8 @@ public final class Attacks {
 
   static {
     MAKERS.put(
-        "fgsm", (norm, epsilon, steps, options) -> new Fgsm(norm, epsilon, options.eotIterations()));
+        "fgsm",
+        (norm, epsilon, steps, options) -> new Fgsm(norm, epsilon, options.eotIterations()));
     MAKERS.put(
         "pgd",
         (norm, epsilon, steps, options) ->
@@ -67,8 +68,8 @@ public final class Attacks {
    *
    * @param name one of {@link #names}
    * @param steps iterations of a run, at least 1; fgsm ignores it
-   * @throws InputException for an unknown name (listing the names), a norm the attack lacks, or an option out
-   *     of range
+   * @throws InputException for an unknown name (listing the names), a norm the attack lacks, or an
+   *     option out of range
    */
   public static Attack byName(
       String name, Norm norm, Epsilon epsilon, int steps, AttackOptions options) {

@@ -17,7 +17,9 @@ public record Epsilon(double value) {
   public Epsilon {
     if (!(value > 0) || Double.isInfinite(value)) {
       throw new InputException(
-          "expected a positive epsilon such as 8/255 or 0.5, got " + value + " (images have values in [0,1])");
+          "expected a positive epsilon such as 8/255 or 0.5, got "
+              + value
+              + " (images have values in [0,1])");
     }
   }
 
@@ -38,7 +40,8 @@ public record Epsilon(double value) {
         return new Epsilon(Double.parseDouble(parts[0].trim()));
       }
       if (parts.length == 2) {
-        return new Epsilon(Double.parseDouble(parts[0].trim()) / Double.parseDouble(parts[1].trim()));
+        return new Epsilon(
+            Double.parseDouble(parts[0].trim()) / Double.parseDouble(parts[1].trim()));
       }
     } catch (NumberFormatException e) {
       throw new InputException("expected an epsilon such as 8/255 or 0.1, got '" + text + "'", e);
@@ -54,6 +57,8 @@ public record Epsilon(double value) {
     if (whole >= 1 && whole < 255 && Math.abs(steps - whole) < 1e-9) {
       return whole + "/255";
     }
-    return value == Math.rint(value) && value < 1e9 ? Long.toString((long) value) : Double.toString(value);
+    return value == Math.rint(value) && value < 1e9
+        ? Long.toString((long) value)
+        : Double.toString(value);
   }
 }

@@ -5,8 +5,8 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Fast gradient (sign) method (Goodfellow et al. 2015): one step of length ε up the cross-entropy, from the
- * image itself. A screening attack: weak against models trained to resist it.
+ * Fast gradient (sign) method (Goodfellow et al. 2015): one step of length ε up the cross-entropy,
+ * from the image itself. A screening attack: weak against models trained to resist it.
  *
  * @param norm L∞ (sign of the gradient) or L2 (its direction)
  * @param epsilon radius

@@ -7,7 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
-/** Norms, projections and steps on batches of images [N,C,H,W]; results lie in the caller's scope. */
+/**
+ * Norms, projections and steps on batches of images [N,C,H,W]; results lie in the caller's scope.
+ */
 final class Geometry {
   private static final double TINY = 1e-12;
 
@@ -28,8 +30,7 @@ final class Geometry {
 
   /** Number of values of each image that are not 0, [N] int64. */
   static Tensor support(Tensor delta) {
-    return Tensors.scoped(
-        () -> delta.reshape(delta.size(0), -1).ne(Tensors.scalar(0)).sum(1));
+    return Tensors.scoped(() -> delta.reshape(delta.size(0), -1).ne(Tensors.scalar(0)).sum(1));
   }
 
   /** A vector [N] as [N,1,1,1], sharing memory. */
@@ -39,16 +40,14 @@ final class Geometry {
 
   /** Scales each image to norm one; an image of zeros stays zero. */
   static Tensor normalize(Tensor delta, Norm norm) {
-    return Tensors.scoped(
-        () -> delta.div(perImage(size(delta, norm)).add(Tensors.scalar(TINY))));
+    return Tensors.scoped(() -> delta.div(perImage(size(delta, norm)).add(Tensors.scalar(TINY))));
   }
 
   /** Clamps values to [0,1] in place. */
   static Tensor clampRange_(Tensor x) {
     return Tensors.scoped(
         () ->
-            x.clamp_(
-                new ScalarOptional(Tensors.scalar(0)), new ScalarOptional(Tensors.scalar(1))));
+            x.clamp_(new ScalarOptional(Tensors.scalar(0)), new ScalarOptional(Tensors.scalar(1))));
   }
 
   /** Clamps values between two tensors of the same shape, in place. */
@@ -80,12 +79,13 @@ final class Geometry {
   }
 
   /**
-   * The correction that moves {@code x + delta} to the nearest point (Euclidean) of the L1 ball around {@code
-   * x} cut with [0,1]; where clipping to [0,1] alone reaches the ball, it only clips.
+   * The correction that moves {@code x + delta} to the nearest point (Euclidean) of the L1 ball
+   * around {@code x} cut with [0,1]; where clipping to [0,1] alone reaches the ball, it only clips.
    *
-   * <p>Each coordinate gives up an amount between what the range demands and all it has; the same amount α for
-   * all but those at their bounds. The total given up is piecewise linear in α, so α is found exactly by
-   * sorting the bounds (Croce and Hein 2021, prop. 2.1). Cost O(D log D) per image.
+   * <p>Each coordinate gives up an amount between what the range demands and all it has; the same
+   * amount α for all but those at their bounds. The total given up is piecewise linear in α, so α
+   * is found exactly by sorting the bounds (Croce and Hein 2021, prop. 2.1). Cost O(D log D) per
+   * image.
    */
   static Tensor towardsL1Ball(Tensor x, Tensor delta, double epsilon) {
     return Tensors.scoped(
@@ -98,13 +98,13 @@ final class Geometry {
           // What the range demands: the overshoot beyond 0 or 1.
           Tensor point = center.add(move);
           Tensor room = torch.min(point, point.neg().add(Tensors.scalar(1)));
-          Tensor demanded = room.neg().clamp(new ScalarOptional(Tensors.scalar(0)), new ScalarOptional());
+          Tensor demanded =
+              room.neg().clamp(new ScalarOptional(Tensors.scalar(0)), new ScalarOptional());
           // What must be given up in total.
           Tensor goal = all.sum(1).sub(Tensors.scalar(epsilon));
           Tensor base = demanded.sum(1);
 
-          T_TensorTensor_T sorted =
-              torch.cat(Tensors.vector(demanded, all), 1).sort(1, false);
+          T_TensorTensor_T sorted = torch.cat(Tensors.vector(demanded, all), 1).sort(1, false);
           Tensor bound = sorted.get0();
           Tensor slope =
               sorted
@@ -114,8 +114,7 @@ final class Geometry {
                   .mul_(Tensors.scalar(2))
                   .sub_(Tensors.scalar(1))
                   .cumsum(1);
-          Tensor widths =
-              bound.narrow(1, 1, 2 * d - 1).sub(bound.narrow(1, 0, 2 * d - 1));
+          Tensor widths = bound.narrow(1, 1, 2 * d - 1).sub(bound.narrow(1, 0, 2 * d - 1));
           Tensor given =
               torch.cat(
                   Tensors.vector(
@@ -137,7 +136,10 @@ final class Geometry {
                   .gather(1, segment)
                   .clamp(new ScalarOptional(Tensors.scalar(1)), new ScalarOptional());
           Tensor alpha =
-              goal.unsqueeze(1).sub(given.gather(1, segment)).div(rise).add(bound.gather(1, segment));
+              goal.unsqueeze(1)
+                  .sub(given.gather(1, segment))
+                  .div(rise)
+                  .add(bound.gather(1, segment));
           Tensor amount = torch.min(torch.max(alpha, demanded), all);
           Tensor inside = below.eq(Tensors.scalar(0)).unsqueeze(1);
           Tensor amounts = torch.where(inside, demanded, amount);

@@ -11,8 +11,8 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Losses and input gradients of a classifier, the gradient averaged over several evaluations where the
- * classifier is random (expectation over transformation, Athalye et al. 2018).
+ * Losses and input gradients of a classifier, the gradient averaged over several evaluations where
+ * the classifier is random (expectation over transformation, Athalye et al. 2018).
  */
 final class GradientEstimator {
   private final DifferentiableClassifier model;
@@ -53,8 +53,8 @@ final class GradientEstimator {
   record Evaluation(double[] loss, boolean[] correct) {}
 
   /**
-   * Writes the (mean) gradient at {@code x} into {@code target}. Loss and prediction are those of the last
-   * evaluation, as in the reference implementation.
+   * Writes the (mean) gradient at {@code x} into {@code target}. Loss and prediction are those of
+   * the last evaluation, as in the reference implementation.
    */
   Evaluation gradient(Tensor x, LogitLoss loss, Tensor target) {
     Evaluation evaluation = null;
@@ -95,7 +95,10 @@ final class GradientEstimator {
     for (int i = 0; i < labels.length; i++) {
       if (Double.isNaN(loss[i])) {
         throw new InputException(
-            "expected finite logits from " + model.name() + ", got NaN for image " + rows[i]
+            "expected finite logits from "
+                + model.name()
+                + ", got NaN for image "
+                + rows[i]
                 + " of the batch; check the checkpoint and the dtype");
       }
       correct[i] = predictions[i] == labels[i];

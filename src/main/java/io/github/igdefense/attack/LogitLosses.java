@@ -9,16 +9,19 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * The losses that attacks maximise: per image, of logits z [N,K] and labels y [N]. All are larger the closer
- * to, or the deeper in, misclassification. They may be called from any thread; the tensors they are made from
- * must outlive them and are not freed here.
+ * The losses that attacks maximise: per image, of logits z [N,K] and labels y [N]. All are larger
+ * the closer to, or the deeper in, misclassification. They may be called from any thread; the
+ * tensors they are made from must outlive them and are not freed here.
  */
 public final class LogitLosses {
   private static final double TINY = 1e-12;
 
   private LogitLosses() {}
 
-  /** Cross-entropy: {@code −log softmax(z)_y}. Unbounded above; its gradient vanishes for confident models. */
+  /**
+   * Cross-entropy: {@code −log softmax(z)_y}. Unbounded above; its gradient vanishes for confident
+   * models.
+   */
   public static LogitLoss crossEntropy(Tensor y) {
     return logits -> Tensors.scoped(() -> pick(logits.log_softmax(1), y).neg());
   }
@@ -39,8 +42,8 @@ public final class LogitLosses {
   }
 
   /**
-   * Difference of logits ratio (Croce and Hein 2020, eq. 6): {@code −(z_y − max_{i≠y} z_i) / (z_π1 − z_π3)},
-   * with z_π sorted from the largest. Invariant to shifting and scaling the logits.
+   * Difference of logits ratio (Croce and Hein 2020, eq. 6): {@code −(z_y − max_{i≠y} z_i) / (z_π1
+   * − z_π3)}, with z_π sorted from the largest. Invariant to shifting and scaling the logits.
    *
    * @throws InputException when called with fewer than 3 classes
    */
@@ -59,8 +62,8 @@ public final class LogitLosses {
   }
 
   /**
-   * Targeted difference of logits ratio (Croce and Hein 2020, eq. 7): {@code −(z_y − z_t) / (z_π1 − (z_π3 +
-   * z_π4)/2)}.
+   * Targeted difference of logits ratio (Croce and Hein 2020, eq. 7): {@code −(z_y − z_t) / (z_π1 −
+   * (z_π3 + z_π4)/2)}.
    *
    * @param target classes [N] to move towards
    * @throws InputException when called with fewer than 4 classes
@@ -81,7 +84,12 @@ public final class LogitLosses {
   static void requireClasses(String loss, int needed, long classes) {
     if (classes < needed) {
       throw new InputException(
-          "expected at least " + needed + " classes for the " + loss + " loss, got " + classes
+          "expected at least "
+              + needed
+              + " classes for the "
+              + loss
+              + " loss, got "
+              + classes
               + "; use apgd-ce or apgd-cw");
     }
   }
@@ -94,8 +102,7 @@ public final class LogitLosses {
   /** Predicted classes of logits [N,K] on the host; the lower index wins ties. */
   static long[] predictions(Tensor logits) {
     try (PointerScope scope = new PointerScope()) {
-      return Tensors.toLongs(
-          logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
+      return Tensors.toLongs(logits.argmax(new org.bytedeco.pytorch.LongOptional(1), false));
     }
   }
 

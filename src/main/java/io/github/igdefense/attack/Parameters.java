@@ -23,8 +23,12 @@ final class Parameters {
     List<Norm> choices = new ArrayList<>(List.of(supported));
     if (!choices.contains(norm)) {
       throw new InputException(
-          "expected a norm that " + attack + " supports ("
-              + choices.stream().map(Norm::toString).collect(Collectors.joining(", ")) + "), got " + norm
+          "expected a norm that "
+              + attack
+              + " supports ("
+              + choices.stream().map(Norm::toString).collect(Collectors.joining(", "))
+              + "), got "
+              + norm
               + "; apgd-ce supports all three");
     }
   }

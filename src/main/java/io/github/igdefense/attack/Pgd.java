@@ -13,8 +13,8 @@ import org.bytedeco.pytorch.Tensor;
  * @param steps iterations, at least 1
  * @param stepSize length of a step
  * @param restarts runs from new starts, at least 1
- * @param randomStart whether a run starts at a random point of the ball (L∞: uniform; L2: uniform direction,
- *     uniform distance) or at the image
+ * @param randomStart whether a run starts at a random point of the ball (L∞: uniform; L2: uniform
+ *     direction, uniform distance) or at the image
  * @param eotIterations gradients averaged for random models
  */
 public record Pgd(
@@ -36,7 +36,8 @@ public record Pgd(
       throw new InputException("expected a positive step size for pgd, got " + stepSize);
     }
     if (restarts > 1 && !randomStart) {
-      throw new InputException("expected a random start with " + restarts + " restarts: they would be equal");
+      throw new InputException(
+          "expected a random start with " + restarts + " restarts: they would be equal");
     }
   }
 

@@ -96,10 +96,18 @@ final class PgdRun implements SingleRun {
     }
     input.context().trace().end(best);
     return new Outcome(
-        best, bestLoss, adversarial, robust, (long) steps * input.gradients().samples(), zeroGradients);
+        best,
+        bestLoss,
+        adversarial,
+        robust,
+        (long) steps * input.gradients().samples(),
+        zeroGradients);
   }
 
-  /** Uniform in the L∞ ball; in the L2 ball a uniform direction at a uniform distance. Clamped to [0,1]. */
+  /**
+   * Uniform in the L∞ ball; in the L2 ball a uniform direction at a uniform distance. Clamped to
+   * [0,1].
+   */
   private Tensor start(Input input) {
     Tensor x = input.x();
     Rng rng = input.context().rng();

@@ -12,8 +12,8 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * What all gradient attacks have in common: checks, the first prediction, restarts and targets one after
- * another over the images still in question, and the check of what came out.
+ * What all gradient attacks have in common: checks, the first prediction, restarts and targets one
+ * after another over the images still in question, and the check of what came out.
  */
 final class Rounds {
 
@@ -183,14 +183,23 @@ final class Rounds {
     Tensor logits = model.logits(Tensors.to(x, model.dtype()));
     if (logits.dim() != 2 || logits.size(0) != x.size(0) || logits.size(1) != model.classCount()) {
       throw new InputException(
-          "expected logits [" + x.size(0) + "," + model.classCount() + "] from " + model.name() + ", got "
+          "expected logits ["
+              + x.size(0)
+              + ","
+              + model.classCount()
+              + "] from "
+              + model.name()
+              + ", got "
               + Arrays.toString(Tensors.shape(logits)));
     }
     try (PointerScope scope = new PointerScope()) {
       int bad = firstBad(Tensors.toBooleans(logits.isfinite().all(1, false)));
       if (bad >= 0) {
         throw new InputException(
-            "expected finite logits from " + model.name() + ", got NaN or infinity for image " + bad
+            "expected finite logits from "
+                + model.name()
+                + ", got NaN or infinity for image "
+                + bad
                 + " of the batch; check the checkpoint and the dtype");
       }
     }
@@ -201,7 +210,9 @@ final class Rounds {
     if (x.dim() != 4 || x.size(0) < 1 || !x.is_floating_point()) {
       throw new InputException(
           "expected at least one image as floating-point [N,C,H,W], got "
-              + x.scalar_type().intern() + " " + Arrays.toString(Tensors.shape(x)));
+              + x.scalar_type().intern()
+              + " "
+              + Arrays.toString(Tensors.shape(x)));
     }
     try (PointerScope scope = new PointerScope()) {
       Tensor rows = x.reshape(x.size(0), -1);
@@ -211,8 +222,12 @@ final class Rounds {
       if (bad >= 0) {
         Tensor row = rows.select(0, bad);
         throw new InputException(
-            "expected images with values in [0,1], got " + row.min().item_double() + " to "
-                + row.max().item_double() + " in image " + bad
+            "expected images with values in [0,1], got "
+                + row.min().item_double()
+                + " to "
+                + row.max().item_double()
+                + " in image "
+                + bad
                 + " of the batch; scale the images (normalisation belongs inside the model)");
       }
     }
@@ -225,7 +240,12 @@ final class Rounds {
     for (int i = 0; i < n; i++) {
       if (labels[i] < 0 || labels[i] >= classes) {
         throw new InputException(
-            "expected labels in 0.." + (classes - 1) + ", got " + labels[i] + " for image " + i
+            "expected labels in 0.."
+                + (classes - 1)
+                + ", got "
+                + labels[i]
+                + " for image "
+                + i
                 + " of the batch");
       }
     }
@@ -252,13 +272,29 @@ final class Rounds {
       for (int i = 0; i < sizes.length; i++) {
         if (!(sizes[i] <= allowed)) {
           throw new IllegalStateException(
-              attack + " left its ball: " + attack.norm() + " distance " + sizes[i] + " of the " + what
-                  + " point of image " + i + " exceeds " + attack.epsilon().value());
+              attack
+                  + " left its ball: "
+                  + attack.norm()
+                  + " distance "
+                  + sizes[i]
+                  + " of the "
+                  + what
+                  + " point of image "
+                  + i
+                  + " exceeds "
+                  + attack.epsilon().value());
         }
         if (!(low[i] >= 0 && high[i] <= 1)) {
           throw new IllegalStateException(
-              attack + " left the range [0,1]: the " + what + " point of image " + i + " has values "
-                  + low[i] + " to " + high[i]);
+              attack
+                  + " left the range [0,1]: the "
+                  + what
+                  + " point of image "
+                  + i
+                  + " has values "
+                  + low[i]
+                  + " to "
+                  + high[i]);
         }
       }
     }

@@ -40,7 +40,8 @@ interface SingleRun {
    *
    * @param best points of highest loss [n,C,H,W]
    * @param bestLoss their losses [n]
-   * @param adversarial last misclassified points [n,C,H,W]; meaningful only where not {@code robust}
+   * @param adversarial last misclassified points [n,C,H,W]; meaningful only where not {@code
+   *     robust}
    * @param robust whether every point visited was classified as the label [n]
    * @param gradients gradients computed per image
    * @param zeroGradients images whose first gradient was zero everywhere

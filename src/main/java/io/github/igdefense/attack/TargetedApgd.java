@@ -9,11 +9,12 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Targeted Auto-PGD on the targeted DLR loss (Croce and Hein 2020): one run after another towards the class
- * with the 2nd, 3rd, … largest logit of the clean image. Needs four classes.
+ * Targeted Auto-PGD on the targeted DLR loss (Croce and Hein 2020): one run after another towards
+ * the class with the 2nd, 3rd, … largest logit of the clean image. Needs four classes.
  *
- * <p>Where the model has no more than {@code targets} classes, all other classes are targets. For images that
- * are misclassified from the start (see {@link PointSelection#ALL}) the label itself is no target.
+ * <p>Where the model has no more than {@code targets} classes, all other classes are targets. For
+ * images that are misclassified from the start (see {@link PointSelection#ALL}) the label itself is
+ * no target.
  *
  * @param norm L∞, L2 or L1
  * @param epsilon radius
@@ -53,12 +54,14 @@ public record TargetedApgd(
 
   /** The same with this many restarts per target. */
   public TargetedApgd withRestarts(int count) {
-    return new TargetedApgd(norm, epsilon, steps, targets, count, eotIterations, rho, largerEpsilon);
+    return new TargetedApgd(
+        norm, epsilon, steps, targets, count, eotIterations, rho, largerEpsilon);
   }
 
   /** The same with gradients averaged over this many evaluations of a random model. */
   public TargetedApgd withEot(int iterations) {
-    return new TargetedApgd(norm, epsilon, steps, targets, restarts, iterations, rho, largerEpsilon);
+    return new TargetedApgd(
+        norm, epsilon, steps, targets, restarts, iterations, rho, largerEpsilon);
   }
 
   /** The same with or without the phases in larger balls (L1 alone). */

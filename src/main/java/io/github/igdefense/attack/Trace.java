@@ -2,7 +2,9 @@ package io.github.igdefense.attack;
 
 import org.bytedeco.pytorch.Tensor;
 
-/** Sees the inner state of a run step by step; for comparison with recorded runs of the reference. */
+/**
+ * Sees the inner state of a run step by step; for comparison with recorded runs of the reference.
+ */
 interface Trace {
   Trace NONE = new Trace() {};
 

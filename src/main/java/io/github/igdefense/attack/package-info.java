@@ -1,5 +1,5 @@
 /**
- * Attacks, one class each, against anything that gives logits and input gradients. They know no model by name
- * and no data set.
+ * Attacks, one class each, against anything that gives logits and input gradients. They know no
+ * model by name and no data set.
  */
 package io.github.igdefense.attack;

@@ -60,8 +60,7 @@ final class AttackCommand implements Callable<Integer> {
     Values.outputFolder(out);
     List<Attack> attacks = attackOptions.make(attack);
     if (attacks.size() != 1) {
-      throw new InputException(
-          "expected one attack, got '" + attack + "'; igd eval takes a list");
+      throw new InputException("expected one attack, got '" + attack + "'; igd eval takes a list");
     }
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());

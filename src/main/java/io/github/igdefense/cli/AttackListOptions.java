@@ -72,7 +72,11 @@ final class AttackListOptions {
     for (String name : names.split(",", -1)) {
       attacks.add(
           Attacks.byName(
-              name.trim(), parsedNorm(), parsedEpsilon(), Values.positive("--steps", steps), options));
+              name.trim(),
+              parsedNorm(),
+              parsedEpsilon(),
+              Values.positive("--steps", steps),
+              options));
     }
     return attacks;
   }

@@ -29,7 +29,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code igd bench}: latency of base and defended model, and the cost of ranking, as ratios in one run. */
+/**
+ * {@code igd bench}: latency of base and defended model, and the cost of ranking, as ratios in one
+ * run.
+ */
 @Command(
     name = "bench",
     description = "Measure base and defended latency and the cost of LO-IR, as ratios in one run.",
@@ -55,7 +58,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--repetitions",
       paramLabel = "N",
       defaultValue = "41",
-      description = "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
   int repetitions;
 
   @Mixin ComputeOptions compute;
@@ -109,7 +113,11 @@ final class BenchCommand implements Callable<Integer> {
   private Tensor images(StagedNetwork network, int batch) {
     try (Rng rng = new Rng(compute.seed)) {
       return rng.uniform(
-          network.dtype(), batch, network.inputChannels(), network.imageSize(), network.imageSize());
+          network.dtype(),
+          batch,
+          network.inputChannels(),
+          network.imageSize(),
+          network.imageSize());
     }
   }
 
@@ -120,7 +128,10 @@ final class BenchCommand implements Callable<Integer> {
       Timing base = Timing.of(network, x, pairs);
       Timing withDefense = Timing.compare(plain, network, x, pairs);
       Timing withSmoothing = Timing.compare(smoothed, network, x, pairs);
-      put("latency_b" + batch + "_float32_ms", base.medianSeconds() * 1e3, "base, batch " + batch + ", ms");
+      put(
+          "latency_b" + batch + "_float32_ms",
+          base.medianSeconds() * 1e3,
+          "base, batch " + batch + ", ms");
       put("ratio_defended_b" + batch, withDefense.ratio(), "defended / base, batch " + batch);
       put(
           "ratio_smoothed_b" + batch,
@@ -129,7 +140,9 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  /** One batch through LO-IR (prefix and kernel) against one plain forward pass of it, interleaved. */
+  /**
+   * One batch through LO-IR (prefix and kernel) against one plain forward pass of it, interleaved.
+   */
   private void ranking(StagedNetwork network, MaskableLayer layer, int batch) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
@@ -140,7 +153,8 @@ final class BenchCommand implements Callable<Integer> {
       Tensor sums =
           torch.zeros(
               new long[] {network.classCount(), layer.units()}, Tensors.options(ScalarType.Double));
-      Tensor counts = torch.zeros(new long[] {network.classCount()}, Tensors.options(ScalarType.Long));
+      Tensor counts =
+          torch.zeros(new long[] {network.classCount()}, Tensors.options(ScalarType.Long));
       double[] ratios = new double[repetitions];
       double[] kernel = new double[repetitions];
       for (int i = -3; i < repetitions; i++) {

@@ -10,7 +10,8 @@ final class ComputeOptions {
       names = "--device",
       defaultValue = "cpu",
       paramLabel = "NAME",
-      description = "Where to compute: cpu (this build has no CUDA kernels). Default: ${DEFAULT-VALUE}.")
+      description =
+          "Where to compute: cpu (this build has no CUDA kernels). Default: ${DEFAULT-VALUE}.")
   String device;
 
   @Option(
@@ -42,7 +43,9 @@ final class ComputeOptions {
         throw new InputException("expected --device cpu or cuda[:i], got '" + device + "'");
       }
       throw new InputException(
-          "--device " + device + ": this build of igdefense computes on the CPU only; use --device cpu");
+          "--device "
+              + device
+              + ": this build of igdefense computes on the CPU only; use --device cpu");
     }
     NativeRuntime.load();
     if (threads != null) {

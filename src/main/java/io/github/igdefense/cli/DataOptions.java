@@ -10,8 +10,7 @@ final class DataOptions {
   @Option(
       names = "--data",
       paramLabel = "SPEC",
-      description =
-          "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
+      description = "Images with labels: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
   String data;
 
   @Option(
@@ -41,8 +40,7 @@ final class DataOptions {
     }
     // Folders list class after class: their first images are all of one class.
     ImageSet used = data.startsWith("folder:") ? all.balanced(limit) : all.limit(limit);
-    output.note(
-        "data: asked for " + limit + " of " + all.size() + " images, using " + used.size());
+    output.note("data: asked for " + limit + " of " + all.size() + " images, using " + used.size());
     return used;
   }
 }

@@ -22,13 +22,17 @@ final class DefenseOptions {
       description = "Importance ranking: turns the defense on.")
   Path ranking;
 
-  @Option(names = "--layer", paramLabel = "NAME", description = "Masked layer. Default: the penultimate one.")
+  @Option(
+      names = "--layer",
+      paramLabel = "NAME",
+      description = "Masked layer. Default: the penultimate one.")
   String layer;
 
   @Option(
       names = "--keep",
       paramLabel = "K",
-      description = "Units kept per class. Default: 50, or a tenth of the layer if it has fewer than 500.")
+      description =
+          "Units kept per class. Default: 50, or a tenth of the layer if it has fewer than 500.")
   Integer keep;
 
   @Option(
@@ -37,8 +41,8 @@ final class DefenseOptions {
       defaultValue = "0",
       converter = Values.Fraction.class,
       description =
-          "Standard deviation of the pseudo-label pass's noise, for pixels in [0,1], such as 4/255; 0: none."
-              + " Default: ${DEFAULT-VALUE}.")
+          "Standard deviation of the pseudo-label pass's noise, for pixels in [0,1], such as 4/255;"
+              + " 0: none. Default: ${DEFAULT-VALUE}.")
   double sigma;
 
   @Option(
@@ -63,7 +67,8 @@ final class DefenseOptions {
     }
     if (ranking == null && (layer != null || keep != null || sigma != 0)) {
       throw new InputException(
-          "--layer, --keep and --smoothing-sigma need --ranking DIR_OR_FILE (make one with igd rank loir)");
+          "--layer, --keep and --smoothing-sigma need --ranking DIR_OR_FILE (make one with igd rank"
+              + " loir)");
     }
     return ranking != null;
   }
@@ -87,7 +92,11 @@ final class DefenseOptions {
   int keep(MaskableLayer target) {
     if (keep != null && (keep < 1 || keep > target.units())) {
       throw new InputException(
-          "expected --keep between 1 and " + target.units() + ", the units of " + target.name() + ", got "
+          "expected --keep between 1 and "
+              + target.units()
+              + ", the units of "
+              + target.name()
+              + ", got "
               + keep);
     }
     return keep == null ? defaultKeep(target.units()) : keep;
@@ -118,14 +127,18 @@ final class DefenseOptions {
     ClassMasks masks = ClassMasks.of(read, units);
     if (read.degenerate(units)) {
       output.warn(
-          "all classes have the same top " + units
-              + " units in this ranking: it is degenerate, and its masks cannot tell classes apart");
+          "all classes have the same top "
+              + units
+              + " units in this ranking: it is degenerate, and its masks cannot tell classes"
+              + " apart");
     }
     return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
   }
 
   /** SHA-256 of a ranking file; null for a folder of unit files. */
   String rankingSha256() {
-    return ranking != null && java.nio.file.Files.isRegularFile(ranking) ? Hashes.sha256(ranking) : null;
+    return ranking != null && java.nio.file.Files.isRegularFile(ranking)
+        ? Hashes.sha256(ranking)
+        : null;
   }
 }

@@ -31,11 +31,15 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code igd demo}: rank, defend, attack and report on the data and the model that travel in the jar. */
+/**
+ * {@code igd demo}: rank, defend, attack and report on the data and the model that travel in the
+ * jar.
+ */
 @Command(
     name = "demo",
     description =
-        "Rank neurons, defend, attack and report on the embedded Fashion-MNIST sample and its model.",
+        "Rank neurons, defend, attack and report on the embedded Fashion-MNIST sample and its"
+            + " model.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class DemoCommand implements Callable<Integer> {
@@ -68,7 +72,8 @@ final class DemoCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "igd-demo",
-      description = "Writes DIR/result.json, DIR/report.html and the ranking. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Writes DIR/result.json, DIR/report.html and the ranking. Default: ${DEFAULT-VALUE}.")
   Path out;
 
   @Mixin AttackDefaults attackDefaults;
@@ -126,13 +131,21 @@ final class DemoCommand implements Callable<Integer> {
         ImageSet train = ImageSets.open("embedded:train");
         ImageSet test = data.open(output)) {
       output.note(
-          "1/3 ranking the units of " + network.penultimate().name() + " on " + train.size() + " images");
+          "1/3 ranking the units of "
+              + network.penultimate().name()
+              + " on "
+              + train.size()
+              + " images");
       long start = System.nanoTime();
       Ranking ranking;
       try (Output.Progress bar = output.progress("rank", train.size())) {
         ranking =
             new LeaveOneOut(
-                    network, network.penultimate(), Normalization.CLASS_MEAN, false, compute.batchSize)
+                    network,
+                    network.penultimate(),
+                    Normalization.CLASS_MEAN,
+                    false,
+                    compute.batchSize)
                 .rank(train, bar::to);
       }
       Path file = RankingFiles.write(out.resolve("rankings"), model.stem(), ranking);

@@ -15,7 +15,8 @@ import picocli.CommandLine.Mixin;
     mixinStandardHelpOptions = true,
     description = {
       "Shows processor, threads, libraries, libtorch, CUDA (or why not), cache and bfloat16.",
-      "Exit codes: 0 nothing wrong, 1 the native libraries cannot be loaded, 3 loaded, with problems."
+      "Exit codes: 0 nothing wrong, 1 the native libraries cannot be loaded, 3 loaded, with"
+          + " problems."
     })
 final class DoctorCommand implements Callable<Integer> {
   private static final int PROBLEMS = 3;
@@ -33,18 +34,32 @@ final class DoctorCommand implements Callable<Integer> {
   private void print(Diagnostics d) {
     Diagnostics.Version v = d.version();
     row("igdefense", v.igdefense());
-    row("stack", "javacpp " + v.javacpp() + ", pytorch " + v.pytorch() + ", openblas " + v.openblas());
-    row("java", d.java().version() + ", " + d.java().vendor() + ", heap up to "
-        + mib(d.java().maxHeapBytes()));
+    row(
+        "stack",
+        "javacpp " + v.javacpp() + ", pytorch " + v.pytorch() + ", openblas " + v.openblas());
+    row(
+        "java",
+        d.java().version()
+            + ", "
+            + d.java().vendor()
+            + ", heap up to "
+            + mib(d.java().maxHeapBytes()));
     row("processor", d.processor().model());
-    row("cores", d.processor().physicalCores() + " physical, " + d.processor().logicalCpus() + " logical");
+    row(
+        "cores",
+        d.processor().physicalCores() + " physical, " + d.processor().logicalCpus() + " logical");
     row("features", yesNo(d.processor().features()));
     row("kernels", d.kernels().build());
     row("kernels use", d.kernels().active() + " (this machine: " + d.kernels().detected() + ")");
     row(
         "threads",
-        "libtorch " + d.threads().libtorch() + ", kernels " + d.threads().kernels() + " (default "
-            + d.threads().defaultThreads() + ")");
+        "libtorch "
+            + d.threads().libtorch()
+            + ", kernels "
+            + d.threads().kernels()
+            + " (default "
+            + d.threads().defaultThreads()
+            + ")");
     row(
         "environment",
         d.environment().entrySet().stream()
@@ -57,16 +72,25 @@ final class DoctorCommand implements Callable<Integer> {
     rows("our library", d.libraries().kernels());
     row(
         "libtorch has",
-        "CPU capability " + d.libtorch().cpuCapability() + ", oneDNN " + yes(d.libtorch().oneDnn())
+        "CPU capability "
+            + d.libtorch().cpuCapability()
+            + ", oneDNN "
+            + yes(d.libtorch().oneDnn())
             + ", OpenMP "
-            + yes(d.libtorch().openMp()) + ", MKL " + yes(d.libtorch().mkl()));
-    row("CUDA", d.cuda().available() ? d.cuda().devices() + " device(s)" : "no: " + d.cuda().reason());
+            + yes(d.libtorch().openMp())
+            + ", MKL "
+            + yes(d.libtorch().mkl()));
+    row(
+        "CUDA",
+        d.cuda().available() ? d.cuda().devices() + " device(s)" : "no: " + d.cuda().reason());
     if (!d.cuda().libraries().isEmpty()) {
       row("CUDA libraries", yesNo(d.cuda().libraries()));
     }
     row(
         "cache",
-        d.cache().folder() + (d.cache().writeable() ? "" : " (not writeable)") + ", "
+        d.cache().folder()
+            + (d.cache().writeable() ? "" : " (not writeable)")
+            + ", "
             + mib(d.cache().freeBytes())
             + " free");
     row(

@@ -22,11 +22,14 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code igd eval}: clean, per-attack and worst-case accuracy of the base and the defended model. */
+/**
+ * {@code igd eval}: clean, per-attack and worst-case accuracy of the base and the defended model.
+ */
 @Command(
     name = "eval",
     description = {
-      "Attack the model; with --ranking also the defended model, directly and by transfer from the base.",
+      "Attack the model; with --ranking also the defended model, directly and by transfer from the"
+          + " base.",
       "An image counts for the worst case only if it survives everything."
     },
     mixinStandardHelpOptions = true,
@@ -52,7 +55,8 @@ final class EvalCommand implements Callable<Integer> {
       paramLabel = "R",
       defaultValue = "5",
       description =
-          "Evaluations of a smoothed model, odd; their majority decides. Default: ${DEFAULT-VALUE}.")
+          "Evaluations of a smoothed model, odd; their majority decides. Default:"
+              + " ${DEFAULT-VALUE}.")
   int evaluations;
 
   @Option(

@@ -16,13 +16,14 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
- * The command {@code igd}. Exit codes: 0 fine, 1 failed, 2 usage or bad input, 3 finished but a check failed.
- * Results go to standard output, progress and messages to standard error.
+ * The command {@code igd}. Exit codes: 0 fine, 1 failed, 2 usage or bad input, 3 finished but a
+ * check failed. Results go to standard output, progress and messages to standard error.
  */
 @Command(
     name = "igd",
     description =
-        "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack, report.",
+        "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack,"
+            + " report.",
     mixinStandardHelpOptions = true,
     versionProvider = Igd.VersionProvider.class,
     exitCodeListHeading = "Exit codes:%n",
@@ -41,7 +42,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
       CommandLine.HelpCommand.class
     })
 public final class Igd {
-  @Option(names = "--debug", description = "Print the stack trace of an error.", scope = ScopeType.INHERIT)
+  @Option(
+      names = "--debug",
+      description = "Print the stack trace of an error.",
+      scope = ScopeType.INHERIT)
   boolean debug;
 
   /** Reads the version of the jar. */
@@ -71,8 +75,11 @@ public final class Igd {
               command.getErr(),
               exception,
               root.debug,
-              oneLine(exception.getMessage()) + suggestion(exception) + "; see "
-                  + command.getCommandSpec().qualifiedName() + " --help",
+              oneLine(exception.getMessage())
+                  + suggestion(exception)
+                  + "; see "
+                  + command.getCommandSpec().qualifiedName()
+                  + " --help",
               CommandLine.ExitCode.USAGE);
         });
     line.setExecutionExceptionHandler(
@@ -100,7 +107,9 @@ public final class Igd {
 
   private static String suggestion(ParameterException exception) {
     List<String> similar =
-        exception instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+        exception instanceof UnmatchedArgumentException unmatched
+            ? unmatched.getSuggestions()
+            : List.of();
     return similar.isEmpty() ? "" : " (did you mean " + String.join(" or ", similar) + "?)";
   }
 
@@ -127,10 +136,15 @@ public final class Igd {
     if (exception instanceof OutOfMemoryError
         || first.contains("can't allocate memory")
         || first.contains("std::bad_alloc")) {
-      return "out of memory (" + first + "); use a smaller --batch-size, fewer images with --limit,"
+      return "out of memory ("
+          + first
+          + "); use a smaller --batch-size, fewer images with --limit,"
           + " or more heap with JAVA_TOOL_OPTIONS=-Xmx...";
     }
-    return "internal error: " + exception.getClass().getSimpleName() + ": " + first
+    return "internal error: "
+        + exception.getClass().getSimpleName()
+        + ": "
+        + first
         + " (run again with --debug for the stack trace)";
   }
 

@@ -15,7 +15,8 @@ final class ModelOptions {
       names = "--arch",
       paramLabel = "NAME",
       defaultValue = "rn18",
-      description = "Architecture: rn18, rn34 (CIFAR ResNets of any width). Default: ${DEFAULT-VALUE}.")
+      description =
+          "Architecture: rn18, rn34 (CIFAR ResNets of any width). Default: ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(

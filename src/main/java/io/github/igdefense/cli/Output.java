@@ -16,7 +16,9 @@ final class Output {
   @Option(names = "--json", description = "Print one JSON object last on standard output.")
   boolean json;
 
-  @Option(names = {"-q", "--quiet"}, description = "No notes and no progress on standard error.")
+  @Option(
+      names = {"-q", "--quiet"},
+      description = "No notes and no progress on standard error.")
   boolean quiet;
 
   private final PrintStream out = System.out;
@@ -34,7 +36,10 @@ final class Output {
     err.println("warning: " + text);
   }
 
-  /** A line of the result: on standard output, or on standard error where that is for the JSON object. */
+  /**
+   * A line of the result: on standard output, or on standard error where that is for the JSON
+   * object.
+   */
   void result(String text) {
     if (!json) {
       out.println(text);

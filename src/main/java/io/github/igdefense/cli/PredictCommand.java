@@ -95,7 +95,10 @@ final class PredictCommand implements Callable<Integer> {
     double seconds = (System.nanoTime() - start) / 1e9;
     if (broken > 0) {
       output.warn(
-          "the logits of " + broken + " of " + images.size()
+          "the logits of "
+              + broken
+              + " of "
+              + images.size()
               + " images are not finite (counted as wrong); the checkpoint may be damaged");
     }
     if (classifier.dtype() == Dtype.FLOAT64) {

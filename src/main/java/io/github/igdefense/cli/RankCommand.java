@@ -17,6 +17,7 @@ final class RankCommand implements Runnable {
 
   @Override
   public void run() {
-    throw new ParameterException(spec.commandLine(), "expected a ranking method, such as igd rank loir");
+    throw new ParameterException(
+        spec.commandLine(), "expected a ranking method, such as igd rank loir");
   }
 }

@@ -19,7 +19,8 @@ import picocli.CommandLine.Option;
 /** {@code igd rank loir}: leave-one-out importance ranking (paper eq. 5). */
 @Command(
     name = "loir",
-    description = "Leave-one-out importance: mean |change of the true class's logit| without the unit.",
+    description =
+        "Leave-one-out importance: mean |change of the true class's logit| without the unit.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class RankLoirCommand implements Callable<Integer> {
@@ -28,7 +29,10 @@ final class RankLoirCommand implements Callable<Integer> {
 
   @Mixin ModelOptions model;
 
-  @Option(names = "--layer", paramLabel = "NAME", description = "Layer. Default: the penultimate one.")
+  @Option(
+      names = "--layer",
+      paramLabel = "NAME",
+      description = "Layer. Default: the penultimate one.")
   String layer;
 
   @Option(
@@ -40,7 +44,9 @@ final class RankLoirCommand implements Callable<Integer> {
               + " Default: ${DEFAULT-VALUE}.")
   String normalization;
 
-  @Option(names = "--signed", description = "Keep the sign of the difference instead of its absolute value.")
+  @Option(
+      names = "--signed",
+      description = "Keep the sign of the difference instead of its absolute value.")
   boolean signed;
 
   @Option(

@@ -77,7 +77,11 @@ final class Reporting {
 
   /** A report with everything but results. */
   RunReport.Builder builder(
-      String title, StagedNetwork network, ImageSet images, String rankingFile, String rankingSha256) {
+      String title,
+      StagedNetwork network,
+      ImageSet images,
+      String rankingFile,
+      String rankingSha256) {
     return RunReport.builder(kind)
         .title(title)
         .commandLine(Invocation.text())
@@ -113,8 +117,7 @@ final class Reporting {
         builder(title, network, comparison.images(), rankingFile, rankingSha256).settings(settings);
     EvaluationReport.add(builder, comparison, timings);
     if (ranking != null) {
-      builder.ranking(
-          EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
+      builder.ranking(EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
     }
     return builder.build();
   }
@@ -135,7 +138,8 @@ final class Reporting {
                 images,
                 defense.ranking == null ? null : defense.ranking.toString(),
                 defense.rankingSha256())
-            .settings(settings(attacks, classifier, evaluation.classifier().deterministic() ? null : 5));
+            .settings(
+                settings(attacks, classifier, evaluation.classifier().deterministic() ? null : 5));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }

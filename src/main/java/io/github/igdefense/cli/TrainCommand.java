@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
 /** {@code igd train}: adversarial training of a CIFAR ResNet-18 of any width. */
 @Command(
     name = "train",
-    description = "Train a ResNet-18 adversarially (Linf). Resumes a run in --out with the same settings.",
+    description =
+        "Train a ResNet-18 adversarially (Linf). Resumes a run in --out with the same settings.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
@@ -109,7 +110,8 @@ final class TrainCommand implements Callable<Integer> {
       names = "--step-size",
       paramLabel = "E",
       converter = Values.Fraction.class,
-      description = "Step of the attack, in the unit of --eps. Default: eps for n-fgsm, eps/4 else.")
+      description =
+          "Step of the attack, in the unit of --eps. Default: eps for n-fgsm, eps/4 else.")
   Double stepSize;
 
   @Option(
@@ -175,7 +177,8 @@ final class TrainCommand implements Callable<Integer> {
       names = "--out",
       required = true,
       paramLabel = "DIR",
-      description = "Folder of the run: model.safetensors, training.json, and the state to resume from.")
+      description =
+          "Folder of the run: model.safetensors, training.json, and the state to resume from.")
   Path out;
 
   @Mixin Output output;
@@ -210,10 +213,22 @@ final class TrainCommand implements Callable<Integer> {
         ImageSet test = balanced("--test-limit", testData, testLimit);
         AdversarialTrainer trainer = new AdversarialTrainer(settings, train, test, out)) {
       output.note(
-          "train: " + train.size() + " images of " + data + ", " + method + ", width " + width + ", "
-              + trainer.history().size() + " of " + epochs + " epochs done before");
+          "train: "
+              + train.size()
+              + " images of "
+              + data
+              + ", "
+              + method
+              + ", width "
+              + width
+              + ", "
+              + trainer.history().size()
+              + " of "
+              + epochs
+              + " epochs done before");
       AdversarialTrainer.Epoch[] last = new AdversarialTrainer.Epoch[1];
-      try (Output.Progress bar = output.progress("train", (long) epochs * (train.size() / batchSize))) {
+      try (Output.Progress bar =
+          output.progress("train", (long) epochs * (train.size() / batchSize))) {
         trainer.run(
             new AdversarialTrainer.Progress() {
               @Override
@@ -242,7 +257,8 @@ final class TrainCommand implements Callable<Integer> {
         last[0] = trainer.history().get(trainer.history().size() - 1);
       }
       output.result("model: " + out.resolve("model.safetensors"));
-      output.json(Map.of("model", out.resolve("model.safetensors").toString(), "last_epoch", last[0]));
+      output.json(
+          Map.of("model", out.resolve("model.safetensors").toString(), "last_epoch", last[0]));
     }
     return 0;
   }

@@ -34,7 +34,8 @@ final class Values {
   }
 
   /**
-   * Refuses, before anything is computed, a folder that cannot be made or written to. Creates nothing.
+   * Refuses, before anything is computed, a folder that cannot be made or written to. Creates
+   * nothing.
    *
    * @throws InputException if {@code folder} or one of its parents is a file, or may not be written
    */
@@ -45,12 +46,18 @@ final class Values {
     }
     if (!Files.isDirectory(existing)) {
       throw new InputException(
-          "expected a folder to write to as --out, got " + folder + ", but " + existing
+          "expected a folder to write to as --out, got "
+              + folder
+              + ", but "
+              + existing
               + " is a file; choose another place");
     }
     if (!Files.isWritable(existing)) {
       throw new InputException(
-          "expected a folder to write to as --out, got " + folder + ", but " + existing
+          "expected a folder to write to as --out, got "
+              + folder
+              + ", but "
+              + existing
               + " is not writeable; choose another place");
     }
   }
@@ -68,10 +75,13 @@ final class Values {
     outputFolder(file.toAbsolutePath().getParent());
   }
 
-  /** Refuses a number of threads that the native libraries do not take; null stands for the default. */
+  /**
+   * Refuses a number of threads that the native libraries do not take; null stands for the default.
+   */
   static void threads(Integer threads) {
     if (threads != null && (threads < 1 || threads > MAX_THREADS)) {
-      throw new InputException("expected --threads between 1 and " + MAX_THREADS + ", got " + threads);
+      throw new InputException(
+          "expected --threads between 1 and " + MAX_THREADS + ", got " + threads);
     }
   }
 

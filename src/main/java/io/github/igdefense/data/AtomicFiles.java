@@ -21,10 +21,11 @@ import java.util.UUID;
 /**
  * Writing files so that a reader sees the old content or the whole new one, never a part.
  *
- * <p>Content goes to a hidden temporary file in the same directory, is forced to disk and then moved over the
- * target. If anything fails, the temporary file is deleted and the target is as it was. Failures of the file
- * system (full disk, no permission) are {@link UncheckedIOException} whose message names the target and the
- * remedy; what the writer itself throws passes unchanged. All methods may be called from any thread.
+ * <p>Content goes to a hidden temporary file in the same directory, is forced to disk and then
+ * moved over the target. If anything fails, the temporary file is deleted and the target is as it
+ * was. Failures of the file system (full disk, no permission) are {@link UncheckedIOException}
+ * whose message names the target and the remedy; what the writer itself throws passes unchanged.
+ * All methods may be called from any thread.
  */
 public final class AtomicFiles {
   private AtomicFiles() {}
@@ -66,14 +67,19 @@ public final class AtomicFiles {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "cannot write " + target + " (" + reason(e) + "); free space or choose another place,"
+          "cannot write "
+              + target
+              + " ("
+              + reason(e)
+              + "); free space or choose another place,"
               + " nothing was changed",
           e);
     } finally {
       try {
         Files.deleteIfExists(temporary);
       } catch (IOException ignored) {
-        // The move succeeded or the original failure is being reported; a stray hidden file is harmless.
+        // The move succeeded or the original failure is being reported; a stray hidden file is
+        // harmless.
       }
     }
   }

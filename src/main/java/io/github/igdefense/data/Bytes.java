@@ -12,12 +12,13 @@ import java.util.Objects;
 /**
  * A read-only run of bytes that may exceed 2 GiB, little-endian, on the heap or mapped from a file.
  *
- * <p>Thread-safe. Mapped bytes are paged in when touched and unmapped by the garbage collector; the file must
- * not be shortened meanwhile. A multi-byte read may start at any offset.
+ * <p>Thread-safe. Mapped bytes are paged in when touched and unmapped by the garbage collector; the
+ * file must not be shortened meanwhile. A multi-byte read may start at any offset.
  */
 public final class Bytes {
   private static final int SEGMENT_BITS = 30;
   private static final int SEGMENT = 1 << SEGMENT_BITS;
+
   /** Files up to this size are read into the heap instead of being mapped. */
   static final long MAP_ABOVE = 16L << 20;
 
@@ -91,7 +92,8 @@ public final class Bytes {
       throw new InputException("expected a file at " + file + ", found nothing; check the path");
     }
     if (!java.nio.file.Files.isRegularFile(file)) {
-      throw new InputException("expected a regular file at " + file + ", found a directory or device");
+      throw new InputException(
+          "expected a regular file at " + file + ", found a directory or device");
     }
     try (FileChannel channel = FileChannel.open(file)) {
       return of(channel);
@@ -182,8 +184,8 @@ public final class Bytes {
   }
 
   /**
-   * All bytes as one read-only little-endian buffer at position 0; a copy only if they cross a border of 1
-   * GiB in a larger file.
+   * All bytes as one read-only little-endian buffer at position 0; a copy only if they cross a
+   * border of 1 GiB in a larger file.
    *
    * @throws InputException if there are more than 1 GiB (use the other accessors)
    */
@@ -203,7 +205,9 @@ public final class Bytes {
    */
   public ByteBuffer[] buffers() {
     if (length == 0) {
-      return new ByteBuffer[] {ByteBuffer.allocate(0).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN)};
+      return new ByteBuffer[] {
+        ByteBuffer.allocate(0).asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN)
+      };
     }
     int first = (int) (base >>> SEGMENT_BITS);
     int last = (int) (base + length - 1 >>> SEGMENT_BITS);
@@ -212,7 +216,8 @@ public final class Bytes {
       long start = Math.max(base, (long) i << SEGMENT_BITS);
       long end = Math.min(base + length, (long) (i + 1) << SEGMENT_BITS);
       int inner = (int) (start & SEGMENT - 1);
-      parts[i - first] = segments[i].slice(inner, (int) (end - start)).order(ByteOrder.LITTLE_ENDIAN);
+      parts[i - first] =
+          segments[i].slice(inner, (int) (end - start)).order(ByteOrder.LITTLE_ENDIAN);
     }
     return parts;
   }

@@ -16,8 +16,8 @@ import java.util.stream.IntStream;
 import java.util.zip.GZIPInputStream;
 
 /**
- * CIFAR-10 and CIFAR-100 in their binary distribution: one or two label bytes, then 3072 bytes CHW, per
- * image. From the directory, the one above it, or the archive ({@code .tar}, {@code .tar.gz}).
+ * CIFAR-10 and CIFAR-100 in their binary distribution: one or two label bytes, then 3072 bytes CHW,
+ * per image. From the directory, the one above it, or the archive ({@code .tar}, {@code .tar.gz}).
  */
 final class CifarImages implements ImageSet {
   private static final int LENGTH = 3 * 32 * 32;
@@ -34,7 +34,13 @@ final class CifarImages implements ImageSet {
   private final String sha256;
 
   private CifarImages(
-      String name, byte[][] files, int record, int perFile, int[] labels, List<String> names, String sha256) {
+      String name,
+      byte[][] files,
+      int record,
+      int perFile,
+      int[] labels,
+      List<String> names,
+      String sha256) {
     this.name = name;
     this.files = files;
     this.record = record;
@@ -64,10 +70,17 @@ final class CifarImages implements ImageSet {
       files[f] = found.get(wanted.get(f));
       if (files[f] == null) {
         throw new InputException(
-            "expected " + wanted.get(f) + " of CIFAR-" + classes + " (binary version) in " + path
+            "expected "
+                + wanted.get(f)
+                + " of CIFAR-"
+                + classes
+                + " (binary version) in "
+                + path
                 + ", did not find it");
       }
-      if (files[f].length == 0 || files[f].length % record != 0 || files[f].length != files[0].length) {
+      if (files[f].length == 0
+          || files[f].length % record != 0
+          || files[f].length != files[0].length) {
         throw InputException.of(
             "expected equally many whole records of %d bytes in each file of %s, %s has %d bytes;"
                 + " the file is damaged or of another data set",
@@ -101,7 +114,9 @@ final class CifarImages implements ImageSet {
         return names;
       }
     }
-    return classes == 10 ? CIFAR10 : IntStream.range(0, classes).mapToObj(Integer::toString).toList();
+    return classes == 10
+        ? CIFAR10
+        : IntStream.range(0, classes).mapToObj(Integer::toString).toList();
   }
 
   private static Map<String, byte[]> fromDirectory(Path path, List<String> wanted, int classes) {
@@ -125,16 +140,23 @@ final class CifarImages implements ImageSet {
     }
   }
 
-  /** Takes the wanted files out of a tar archive, whatever their directory; nothing is extracted to disk. */
+  /**
+   * Takes the wanted files out of a tar archive, whatever their directory; nothing is extracted to
+   * disk.
+   */
   private static Map<String, byte[]> fromArchive(Path path, List<String> wanted) {
     Bytes stored = Bytes.ofFile(path);
     boolean gzip =
-        stored.length() > 2 && (stored.getByte(0) & 0xff) == 0x1f && (stored.getByte(1) & 0xff) == 0x8b;
+        stored.length() > 2
+            && (stored.getByte(0) & 0xff) == 0x1f
+            && (stored.getByte(1) & 0xff) == 0x8b;
     Map<String, byte[]> found = new LinkedHashMap<>();
     try (InputStream raw = new BytesInputStream(stored);
         InputStream in = gzip ? new GZIPInputStream(raw, 1 << 16) : raw) {
       byte[] header = new byte[512];
-      while (found.size() < wanted.size() && in.readNBytes(header, 0, 512) == 512 && header[0] != 0) {
+      while (found.size() < wanted.size()
+          && in.readNBytes(header, 0, 512) == 512
+          && header[0] != 0) {
         String entry = text(header, 0, 100);
         long size = octal(header, path);
         checkSize(size, entry + " in " + path);
@@ -154,7 +176,12 @@ final class CifarImages implements ImageSet {
       }
     } catch (IOException e) {
       throw new InputException(
-          "expected a directory, .tar or .tar.gz of CIFAR's binary version at " + path + " (" + e + ")", e);
+          "expected a directory, .tar or .tar.gz of CIFAR's binary version at "
+              + path
+              + " ("
+              + e
+              + ")",
+          e);
     }
     return found;
   }
@@ -170,13 +197,15 @@ final class CifarImages implements ImageSet {
   private static long octal(byte[] header, Path path) {
     if (!text(header, 257, 5).equals("ustar")) {
       throw new InputException(
-          "expected a directory, .tar or .tar.gz of CIFAR's binary version at " + path
+          "expected a directory, .tar or .tar.gz of CIFAR's binary version at "
+              + path
               + ", found another file");
     }
     try {
       return Long.parseLong(text(header, 124, 12).strip(), 8);
     } catch (NumberFormatException e) {
-      throw new InputException("expected a sound tar archive at " + path + ", a size cannot be read", e);
+      throw new InputException(
+          "expected a sound tar archive at " + path + ", a size cannot be read", e);
     }
   }
 

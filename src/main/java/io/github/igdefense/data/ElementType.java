@@ -1,6 +1,9 @@
 package io.github.igdefense.data;
 
-/** Element type of an array or tensor as stored in a file; multi-byte values are little-endian in memory. */
+/**
+ * Element type of an array or tensor as stored in a file; multi-byte values are little-endian in
+ * memory.
+ */
 public enum ElementType {
   FLOAT32(4, true),
   FLOAT64(8, true),

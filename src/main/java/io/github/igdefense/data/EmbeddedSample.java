@@ -9,10 +9,9 @@ import java.util.Random;
 import java.util.zip.GZIPOutputStream;
 
 /**
- * Makes the embedded sample of Fashion-MNIST from the whole set: equally many images of each class, drawn
- * with a fixed seed, ordered so that classes alternate (any leading multiple of ten images is balanced). Run
- * through
- * {@code scripts/make_embedded_sample.sh}.
+ * Makes the embedded sample of Fashion-MNIST from the whole set: equally many images of each class,
+ * drawn with a fixed seed, ordered so that classes alternate (any leading multiple of ten images is
+ * balanced). Run through {@code scripts/make_embedded_sample.sh}.
  */
 public final class EmbeddedSample {
   private static final int CLASSES = 10;
@@ -67,9 +66,12 @@ public final class EmbeddedSample {
     for (int c = 0; c < CLASSES; c++) {
       int wanted = c;
       int[] members =
-          java.util.stream.IntStream.range(0, labels.length).filter(i -> labels[i] == wanted).toArray();
+          java.util.stream.IntStream.range(0, labels.length)
+              .filter(i -> labels[i] == wanted)
+              .toArray();
       if (members.length < perClass) {
-        throw InputException.of("expected %d images of class %d, found %d", perClass, c, members.length);
+        throw InputException.of(
+            "expected %d images of class %d, found %d", perClass, c, members.length);
       }
       Random random = new Random(SEED + c);
       for (int i = 0; i < perClass; i++) {

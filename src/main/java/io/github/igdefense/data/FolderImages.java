@@ -12,7 +12,10 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** One folder of JPEG or PNG files per class; sorted folder names are the classes. Decodes on every read. */
+/**
+ * One folder of JPEG or PNG files per class; sorted folder names are the classes. Decodes on every
+ * read.
+ */
 final class FolderImages implements ImageSet {
   private final String name;
   private final Path root;
@@ -23,7 +26,12 @@ final class FolderImages implements ImageSet {
   private volatile String sha256;
 
   private FolderImages(
-      String name, Path root, List<Path> files, int[] labels, List<String> classNames, ImageFiles.Size size) {
+      String name,
+      Path root,
+      List<Path> files,
+      int[] labels,
+      List<String> classNames,
+      ImageFiles.Size size) {
     this.name = name;
     this.root = root;
     this.files = files;
@@ -36,13 +44,17 @@ final class FolderImages implements ImageSet {
   static ImageSet open(String name, Path root) {
     if (!Files.isDirectory(root)) {
       throw new InputException(
-          "expected a directory with one folder per class at " + root + ", found "
+          "expected a directory with one folder per class at "
+              + root
+              + ", found "
               + (Files.exists(root) ? "a file" : "nothing"));
     }
     List<Path> folders = list(root).stream().filter(Files::isDirectory).toList();
     if (folders.isEmpty()) {
       throw new InputException(
-          "expected one folder per class in " + root + ", found "
+          "expected one folder per class in "
+              + root
+              + ", found "
               + (list(root).stream().anyMatch(ImageFiles::isImage)
                   ? "images without folders"
                   : "no folders"));
@@ -51,8 +63,12 @@ final class FolderImages implements ImageSet {
         folders.stream().map(folder -> folder.getFileName().toString()).collect(Collectors.toSet());
     if (Set.of("train", "test", "val").containsAll(names)) {
       throw new InputException(
-          "expected one folder per class in " + root + ", found the parts " + names
-              + "; name one of them, as in folder:" + folders.get(0));
+          "expected one folder per class in "
+              + root
+              + ", found the parts "
+              + names
+              + "; name one of them, as in folder:"
+              + folders.get(0));
     }
     List<Path> files = new ArrayList<>();
     List<Integer> labels = new ArrayList<>();
@@ -61,7 +77,8 @@ final class FolderImages implements ImageSet {
       List<Path> images = list(folder).stream().filter(ImageFiles::isImage).toList();
       if (images.isEmpty()) {
         throw new InputException(
-            "expected JPEG or PNG images in each class folder, found none in " + folder
+            "expected JPEG or PNG images in each class folder, found none in "
+                + folder
                 + "; remove the folder or fill it");
       }
       for (Path image : images) {
@@ -91,7 +108,14 @@ final class FolderImages implements ImageSet {
       return found.equals(size)
           ? null
           : new InputException(
-              "expected images of one size, got " + size + " in " + first + " but " + found + " in " + file
+              "expected images of one size, got "
+                  + size
+                  + " in "
+                  + first
+                  + " but "
+                  + found
+                  + " in "
+                  + file
                   + "; resize the images first");
     } catch (InputException e) {
       return e;

@@ -44,7 +44,10 @@ public final class Hashes {
     return HexFormat.of().formatHex(digest.digest());
   }
 
-  /** A hash over several values; each is framed by its length, so that parts cannot run into each other. */
+  /**
+   * A hash over several values; each is framed by its length, so that parts cannot run into each
+   * other.
+   */
   public static Builder builder() {
     return new Builder();
   }

@@ -9,8 +9,8 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * The IDX format of MNIST: two zero bytes, the element type, the rank, big-endian extents, the values. Only
- * unsigned bytes are read, which is all that image sets use.
+ * The IDX format of MNIST: two zero bytes, the element type, the rank, big-endian extents, the
+ * values. Only unsigned bytes are read, which is all that image sets use.
  *
  * @param shape extents, each at least 1
  * @param values row-major
@@ -27,14 +27,17 @@ record Idx(int[] shape, byte[] values) {
    */
   static Idx read(Bytes stored, String label, int rank) {
     boolean gzip =
-        stored.length() > 2 && (stored.getByte(0) & 0xff) == 0x1f && (stored.getByte(1) & 0xff) == 0x8b;
+        stored.length() > 2
+            && (stored.getByte(0) & 0xff) == 0x1f
+            && (stored.getByte(1) & 0xff) == 0x8b;
     long most = gzip ? MAX_RATIO * stored.length() : stored.length();
     try (InputStream raw = new BytesInputStream(stored);
         DataInputStream in = new DataInputStream(gzip ? new GZIPInputStream(raw, 1 << 16) : raw)) {
       int magic = in.readInt();
       if (magic != (0x0800 | rank)) {
         throw InputException.of(
-            "expected an IDX file of unsigned bytes with %d dimensions (magic number %d) at %s, got %d",
+            "expected an IDX file of unsigned bytes with %d dimensions (magic number %d) at %s, got"
+                + " %d",
             rank, 0x0800 | rank, label, magic);
       }
       int[] shape = new int[rank];
@@ -57,7 +60,10 @@ record Idx(int[] shape, byte[] values) {
       }
       if (in.read() >= 0) {
         throw new InputException(
-            "expected " + Arrays.toString(shape) + " values in " + label
+            "expected "
+                + Arrays.toString(shape)
+                + " values in "
+                + label
                 + ", found more; the file is damaged");
       }
       return new Idx(shape, values);
@@ -65,7 +71,8 @@ record Idx(int[] shape, byte[] values) {
       throw new InputException(
           "expected a whole IDX file at " + label + ", but it is cut off; fetch it again", e);
     } catch (ZipException e) {
-      throw new InputException("expected a sound gzip file at " + label + " (" + e.getMessage() + ")", e);
+      throw new InputException(
+          "expected a sound gzip file at " + label + " (" + e.getMessage() + ")", e);
     } catch (IOException e) {
       throw new InputException("cannot read " + label + " (" + e + ")", e);
     }

@@ -17,7 +17,15 @@ final class IdxImages implements ImageSet {
   private static final String RESOURCES = "/io/github/igdefense/data/fashion-mnist/";
   static final List<String> FASHION_CLASSES =
       List.of(
-          "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
+          "T-shirt/top",
+          "Trouser",
+          "Pullover",
+          "Dress",
+          "Coat",
+          "Sandal",
+          "Shirt",
+          "Sneaker",
+          "Bag",
           "Ankle boot");
 
   private final String name;
@@ -42,7 +50,9 @@ final class IdxImages implements ImageSet {
   static ImageSet open(String name, Path directory, Split split) {
     if (!Files.isDirectory(directory)) {
       throw new InputException(
-          "expected a directory with IDX files at " + directory + ", found "
+          "expected a directory with IDX files at "
+              + directory
+              + ", found "
               + (Files.exists(directory) ? "a file" : "nothing"));
     }
     String prefix = split == Split.TRAIN ? "train" : "t10k";
@@ -52,7 +62,12 @@ final class IdxImages implements ImageSet {
     String place = directory.toAbsolutePath().toString().toLowerCase(Locale.ROOT);
     boolean fashion = place.contains("fashion");
     return build(
-        name, Bytes.ofFile(images), images.toString(), Bytes.ofFile(labels), labels.toString(), fashion);
+        name,
+        Bytes.ofFile(images),
+        images.toString(),
+        Bytes.ofFile(labels),
+        labels.toString(),
+        fashion);
   }
 
   private static Path find(Path directory, String stem, String type) {
@@ -65,7 +80,8 @@ final class IdxImages implements ImageSet {
       }
     }
     throw new InputException(
-        String.format("expected %1$s-%2$s or %1$s-%2$s.gz in %3$s, found neither", stem, type, directory));
+        String.format(
+            "expected %1$s-%2$s or %1$s-%2$s.gz in %3$s, found neither", stem, type, directory));
   }
 
   /** The sample of Fashion-MNIST that travels with the program. */
@@ -88,7 +104,12 @@ final class IdxImages implements ImageSet {
   }
 
   private static ImageSet build(
-      String name, Bytes images, String imagesLabel, Bytes labels, String labelsLabel, boolean fashion) {
+      String name,
+      Bytes images,
+      String imagesLabel,
+      Bytes labels,
+      String labelsLabel,
+      boolean fashion) {
     Idx pixels = Idx.read(images, imagesLabel, 3);
     Idx classes = Idx.read(labels, labelsLabel, 1);
     if (pixels.shape()[0] != classes.shape()[0]) {

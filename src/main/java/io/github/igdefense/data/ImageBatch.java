@@ -1,8 +1,8 @@
 package io.github.igdefense.data;
 
 /**
- * Some images of a set, decoded. Exactly one of the two pixel arrays is present. The arrays belong to the
- * receiver: the producer keeps no reference to them.
+ * Some images of a set, decoded. Exactly one of the two pixel arrays is present. The arrays belong
+ * to the receiver: the producer keeps no reference to them.
  *
  * @param indices positions of the images in their set, [size]
  * @param channels channels of each image
@@ -13,7 +13,13 @@ package io.github.igdefense.data;
  * @param labels labels, [size]
  */
 public record ImageBatch(
-    int[] indices, int channels, int height, int width, float[] floats, double[] doubles, long[] labels) {
+    int[] indices,
+    int channels,
+    int height,
+    int width,
+    float[] floats,
+    double[] doubles,
+    long[] labels) {
 
   /** Number of images. */
   public int size() {

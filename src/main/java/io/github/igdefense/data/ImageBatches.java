@@ -14,9 +14,10 @@ import java.util.concurrent.Future;
 /**
  * Batches of an image set in a fixed order, decoded in parallel ahead of their use.
  *
- * <p>At most {@code threads + 1} batches exist besides the one handed out, so memory stays bounded however
- * large the set is. The order and content do not depend on the number of threads. An instance is for one
- * consumer thread; close it (idempotent) to stop its decoding threads. Closing does not close the set.
+ * <p>At most {@code threads + 1} batches exist besides the one handed out, so memory stays bounded
+ * however large the set is. The order and content do not depend on the number of threads. An
+ * instance is for one consumer thread; close it (idempotent) to stop its decoding threads. Closing
+ * does not close the set.
  *
  * <pre>{@code
  * try (ImageBatches batches = ImageBatches.of(set, 64)) {
@@ -78,7 +79,8 @@ public final class ImageBatches implements Iterator<ImageBatch>, AutoCloseable {
   }
 
   /** As {@link #of(ImageSet, int, int[], boolean)} with a given number of decoding threads. */
-  public static ImageBatches of(ImageSet set, int batchSize, int[] order, boolean asDouble, int threads) {
+  public static ImageBatches of(
+      ImageSet set, int batchSize, int[] order, boolean asDouble, int threads) {
     int[] positions;
     if (order == null) {
       positions = new int[set.size()];

@@ -20,10 +20,10 @@ import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are taken as
- * stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is repeated, and
- * four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so) turned to RGB by its
- * integer formula. Stateless and thread-safe.
+ * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are
+ * taken as stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is
+ * repeated, and four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so)
+ * turned to RGB by its integer formula. Stateless and thread-safe.
  */
 final class ImageFiles {
   private static final int MAX_SIDE = 1 << 15;
@@ -81,9 +81,13 @@ final class ImageFiles {
         throw new InputException(
             "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
       }
-      if (size.height < 1 || size.width < 1 || size.height > MAX_SIDE || size.width > MAX_SIDE
+      if (size.height < 1
+          || size.width < 1
+          || size.height > MAX_SIDE
+          || size.width > MAX_SIDE
           || (long) size.height * size.width > MAX_PIXELS) {
-        throw new InputException("expected an image of at most 2^26 pixels at " + file + ", got " + size);
+        throw new InputException(
+            "expected an image of at most 2^26 pixels at " + file + ", got " + size);
       }
       return size;
     } catch (IOException e) {
@@ -117,7 +121,11 @@ final class ImageFiles {
         at++;
       } else if (marker == 1 || marker >= 0xd0 && marker <= 0xd8) {
         at += 2;
-      } else if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
+      } else if (marker >= 0xc0
+          && marker <= 0xcf
+          && marker != 0xc4
+          && marker != 0xc8
+          && marker != 0xcc) {
         return at;
       } else if (marker == 0xda || marker == 0xd9) {
         return -1;
@@ -163,7 +171,11 @@ final class ImageFiles {
     Size found = parse(content, content.length);
     if (found == null || !found.equals(size)) {
       throw new InputException(
-          "expected a JPEG or PNG image of " + size + " at " + file + ", found "
+          "expected a JPEG or PNG image of "
+              + size
+              + " at "
+              + file
+              + ", found "
               + (found == null ? "something else or a damaged file" : found.toString()));
     }
     try {
@@ -172,7 +184,8 @@ final class ImageFiles {
       }
       BufferedImage image = read(content, file);
       if (image.getHeight() != size.height || image.getWidth() != size.width) {
-        throw new InputException("expected an image of " + size + " at " + file + ", its header is wrong");
+        throw new InputException(
+            "expected an image of " + size + " at " + file + ", its header is wrong");
       }
       return samples(image);
     } catch (IOException | RuntimeException e) {
@@ -180,7 +193,8 @@ final class ImageFiles {
         throw (InputException) e;
       }
       throw new InputException(
-          "cannot decode image " + file + " (" + e.getMessage() + "); replace or remove the file", e);
+          "cannot decode image " + file + " (" + e.getMessage() + "); replace or remove the file",
+          e);
     }
   }
 
@@ -194,7 +208,8 @@ final class ImageFiles {
           continue;
         }
         ImageReader reader = provider.createReaderInstance();
-        try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
+        try (ImageInputStream in =
+            new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
           reader.setInput(in, true, true);
           return reader.read(0);
         } catch (IOException e) {
@@ -218,9 +233,13 @@ final class ImageFiles {
     return provider.getPluginClassName().startsWith("com.sun.");
   }
 
-  /** Four stored components to RGB; what is stored is the inverted ink, as Adobe's programs write it. */
+  /**
+   * Four stored components to RGB; what is stored is the inverted ink, as Adobe's programs write
+   * it.
+   */
   private static byte[] cmyk(byte[] content, Size size) throws IOException {
-    ImageReaderSpi provider = JPEG_READERS.stream().filter(ImageFiles::isPlatform).findFirst().orElseThrow();
+    ImageReaderSpi provider =
+        JPEG_READERS.stream().filter(ImageFiles::isPlatform).findFirst().orElseThrow();
     ImageReader reader = provider.createReaderInstance();
     Raster raster;
     try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
@@ -229,7 +248,9 @@ final class ImageFiles {
     } finally {
       reader.dispose();
     }
-    if (raster.getNumBands() != 4 || raster.getWidth() != size.width || raster.getHeight() != size.height) {
+    if (raster.getNumBands() != 4
+        || raster.getWidth() != size.width
+        || raster.getHeight() != size.height) {
       throw new IOException("its header is wrong");
     }
     boolean ycck = adobeTransform(content) == 2;

@@ -7,20 +7,26 @@ import java.util.stream.IntStream;
 /**
  * A labelled, ordered set of equally sized images with values in [0,1].
  *
- * <p>Immutable and safe for use by several threads at once. Access is random; a folder of image files decodes
- * on every {@link #read}, so use {@link ImageBatches} (parallel, ahead of use) or {@link #inMemory()} for
- * repeated passes. Layout of one image: channels, rows, columns (CHW), row-major, {@link #imageLength()}
- * values. Integer pixels become {@code v / 255f}.
+ * <p>Immutable and safe for use by several threads at once. Access is random; a folder of image
+ * files decodes on every {@link #read}, so use {@link ImageBatches} (parallel, ahead of use) or
+ * {@link #inMemory()} for repeated passes. Layout of one image: channels, rows, columns (CHW),
+ * row-major, {@link #imageLength()} values. Integer pixels become {@code v / 255f}.
  *
- * <p>Views made by {@link #limit}, {@link #select} and {@link #withClassCount} share their source; closing
- * one closes the source. Closing is idempotent; sets that hold no file handle ignore it.
+ * <p>Views made by {@link #limit}, {@link #select} and {@link #withClassCount} share their source;
+ * closing one closes the source. Closing is idempotent; sets that hold no file handle ignore it.
  */
 public interface ImageSet extends AutoCloseable {
 
-  /** The specification the set was opened with, for example {@code idx:DIR:train}, plus the views applied. */
+  /**
+   * The specification the set was opened with, for example {@code idx:DIR:train}, plus the views
+   * applied.
+   */
   String name();
 
-  /** What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code none}. */
+  /**
+   * What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code
+   * none}.
+   */
   default String preprocessing() {
     return "none";
   }
@@ -77,19 +83,25 @@ public interface ImageSet extends AutoCloseable {
     }
   }
 
-  /** True if the source stores float64, which {@link #read(int, double[], int)} then gives exactly. */
+  /**
+   * True if the source stores float64, which {@link #read(int, double[], int)} then gives exactly.
+   */
   default boolean isDouble() {
     return false;
   }
 
   /**
-   * Identity of the content, lower-case hex; computed on first use and kept. An opened set hashes its source
-   * files (their bytes, and for folders their relative paths); a view hashes its source's value with the
-   * chosen indices. So the same files give the same value, while the same pixels in another format do not.
+   * Identity of the content, lower-case hex; computed on first use and kept. An opened set hashes
+   * its source files (their bytes, and for folders their relative paths); a view hashes its
+   * source's value with the chosen indices. So the same files give the same value, while the same
+   * pixels in another format do not.
    */
   String sha256();
 
-  /** The first {@code n} images; the set itself if it has no more than that. {@code n} must be positive. */
+  /**
+   * The first {@code n} images; the set itself if it has no more than that. {@code n} must be
+   * positive.
+   */
   default ImageSet limit(int n) {
     if (n < 1) {
       throw new InputException("expected a positive limit on the number of images, got " + n);
@@ -103,8 +115,8 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * The first {@code n / classCount} images of every class (at least one), in the set's order: for sets whose
-   * images are sorted by class, where the first {@code n} would be of one class alone.
+   * The first {@code n / classCount} images of every class (at least one), in the set's order: for
+   * sets whose images are sorted by class, where the first {@code n} would be of one class alone.
    */
   default ImageSet balanced(int n) {
     if (n < 1) {
@@ -112,8 +124,7 @@ public interface ImageSet extends AutoCloseable {
     }
     int perClass = Math.max(1, n / classCount());
     int[] seen = new int[classCount()];
-    int[] indices =
-        IntStream.range(0, size()).filter(i -> seen[label(i)]++ < perClass).toArray();
+    int[] indices = IntStream.range(0, size()).filter(i -> seen[label(i)]++ < perClass).toArray();
     return indices.length == size() ? this : select(indices);
   }
 
@@ -124,8 +135,8 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * The same images with {@code k} classes, for a model with {@code k} outputs. Missing class names become
-   * numbers.
+   * The same images with {@code k} classes, for a model with {@code k} outputs. Missing class names
+   * become numbers.
    *
    * @throws InputException if a label is {@code k} or more; names the first such index
    */
@@ -138,7 +149,9 @@ public interface ImageSet extends AutoCloseable {
     return false;
   }
 
-  /** The same images decoded once (in parallel) and kept in memory; the set itself if it already is. */
+  /**
+   * The same images decoded once (in parallel) and kept in memory; the set itself if it already is.
+   */
   default ImageSet inMemory() {
     return this;
   }

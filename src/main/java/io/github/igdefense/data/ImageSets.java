@@ -41,7 +41,8 @@ public final class ImageSets {
   /**
    * Opens a set; every form checks at once what it can without decoding all images.
    *
-   * @throws InputException if the form is unknown or the data are missing, empty, damaged or out of range
+   * @throws InputException if the form is unknown or the data are missing, empty, damaged or out of
+   *     range
    */
   public static ImageSet open(String spec) {
     int colon = spec.indexOf(':');
@@ -86,8 +87,8 @@ public final class ImageSets {
   }
 
   /**
-   * As {@link #open(String)}, then {@link ImageSet#limit}. A limit beyond the size gives the whole set, whose
-   * {@link ImageSet#size()} says how many images are really used; report both numbers.
+   * As {@link #open(String)}, then {@link ImageSet#limit}. A limit beyond the size gives the whole
+   * set, whose {@link ImageSet#size()} says how many images are really used; report both numbers.
    */
   public static ImageSet open(String spec, int limit) {
     if (limit < 1) {

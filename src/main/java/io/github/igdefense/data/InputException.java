@@ -3,10 +3,10 @@ package io.github.igdefense.data;
 /**
  * Input from outside (a file, a data set, a checkpoint, an option) is not what it has to be.
  *
- * <p>The message says what was expected, what came, and what to do about it. The command line prints it
- * without a stack trace and ends with exit code 2. Programming errors keep their usual types
- * ({@link IllegalArgumentException}, {@link IllegalStateException}); failures while writing are
- * {@link java.io.UncheckedIOException}, see {@link AtomicFiles}.
+ * <p>The message says what was expected, what came, and what to do about it. The command line
+ * prints it without a stack trace and ends with exit code 2. Programming errors keep their usual
+ * types ({@link IllegalArgumentException}, {@link IllegalStateException}); failures while writing
+ * are {@link java.io.UncheckedIOException}, see {@link AtomicFiles}.
  */
 public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1L;

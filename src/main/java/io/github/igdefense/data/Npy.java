@@ -13,9 +13,9 @@ import java.util.List;
 /**
  * NumPy's {@code .npy} format, versions 1 to 3.
  *
- * <p>Reads booleans, signed integers, {@code uint8} and float16/32/64 in C or Fortran order and either byte
- * order; structured and object arrays are refused. Sizes are checked against the file before memory is
- * reserved. Writes version 1, little-endian, C order. Stateless and thread-safe.
+ * <p>Reads booleans, signed integers, {@code uint8} and float16/32/64 in C or Fortran order and
+ * either byte order; structured and object arrays are refused. Sizes are checked against the file
+ * before memory is reserved. Writes version 1, little-endian, C order. Stateless and thread-safe.
  */
 public final class Npy {
   private static final int MAX_HEADER = 1 << 16;
@@ -41,12 +41,14 @@ public final class Npy {
     if (file.length() < 10
         || (file.getByte(0) & 0xff) != 0x93
         || !new String(file.get(1, 5), StandardCharsets.ISO_8859_1).equals("NUMPY")) {
-      throw new InputException("expected a NumPy .npy array in " + label + ", found something else");
+      throw new InputException(
+          "expected a NumPy .npy array in " + label + ", found something else");
     }
     int version = file.getByte(6);
     int prefix = version == 1 ? 10 : 12;
     if (version < 1 || version > 3 || file.length() < prefix) {
-      throw new InputException("expected .npy version 1, 2 or 3 in " + label + ", found " + version);
+      throw new InputException(
+          "expected .npy version 1, 2 or 3 in " + label + ", found " + version);
     }
     long headerLength = version == 1 ? file.getShort(8) & 0xffff : file.getInt(8) & 0xffffffffL;
     if (headerLength > MAX_HEADER || headerLength > file.length() - prefix) {
@@ -64,7 +66,8 @@ public final class Npy {
     }
     for (long extent : header.shape) {
       if (!empty && (extent > Long.MAX_VALUE / 16 / count)) {
-        throw new InputException("shape " + Arrays.toString(header.shape) + " in " + label + " is too large");
+        throw new InputException(
+            "shape " + Arrays.toString(header.shape) + " in " + label + " is too large");
       }
       count = empty ? 0 : count * extent;
     }
@@ -83,11 +86,13 @@ public final class Npy {
     return new NpyArray(header.type, header.shape, data);
   }
 
-  private static Bytes rearrange(Bytes data, Header header, boolean reorder, int count, String label) {
+  private static Bytes rearrange(
+      Bytes data, Header header, boolean reorder, int count, String label) {
     int size = header.type.bytes();
     if (data.length() > 1 << 30) {
       throw new InputException(
-          "expected C order and little-endian values in " + label
+          "expected C order and little-endian values in "
+              + label
               + " (required beyond 1 GiB); save it with numpy.ascontiguousarray");
     }
     byte[] source = data.get(0, (int) data.length());
@@ -154,7 +159,11 @@ public final class Npy {
     }
     shape.append(extents.length == 1 ? ",)" : ")");
     String text =
-        "{'descr': '" + descriptor(array.type()) + "', 'fortran_order': False, 'shape': " + shape + ", }";
+        "{'descr': '"
+            + descriptor(array.type())
+            + "', 'fortran_order': False, 'shape': "
+            + shape
+            + ", }";
     int length = (10 + text.length() + 1 + 63) / 64 * 64 - 10;
     ByteBuffer header = ByteBuffer.allocate(10 + length).order(ByteOrder.LITTLE_ENDIAN);
     header.put((byte) 0x93).put("NUMPY".getBytes(StandardCharsets.ISO_8859_1));
@@ -205,7 +214,8 @@ public final class Npy {
         switch (key) {
           case "descr" -> {
             if (peek() == '[') {
-              throw new InputException("expected a plain array in " + label + ", found a structured one");
+              throw new InputException(
+                  "expected a plain array in " + label + ", found a structured one");
             }
             descriptor = string();
           }
@@ -240,8 +250,10 @@ public final class Npy {
             case "b1" -> ElementType.BOOL;
             default ->
                 throw new InputException(
-                    "expected an array of bool, uint8, int8..int64 or float16..float64 in " + label
-                        + ", found NumPy type '" + ZipArchive.printable(descriptor)
+                    "expected an array of bool, uint8, int8..int64 or float16..float64 in "
+                        + label
+                        + ", found NumPy type '"
+                        + ZipArchive.printable(descriptor)
                         + "'; convert it with .astype");
           };
       return new Header(type, order == '>', fortran, shape);
@@ -319,7 +331,11 @@ public final class Npy {
 
     private InputException bad() {
       return new InputException(
-          "expected a NumPy header in " + label + ", cannot read it at character " + at + ": "
+          "expected a NumPy header in "
+              + label
+              + ", cannot read it at character "
+              + at
+              + ": "
               + ZipArchive.printable(text.strip()));
     }
   }

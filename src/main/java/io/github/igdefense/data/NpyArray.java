@@ -7,8 +7,8 @@ import java.util.Arrays;
 /**
  * An array of a {@code .npy} or {@code .npz} file: element type, shape and row-major values.
  *
- * <p>Immutable and thread-safe; may be a view on a mapped file. The {@code as…} methods copy into fresh
- * arrays.
+ * <p>Immutable and thread-safe; may be a view on a mapped file. The {@code as…} methods copy into
+ * fresh arrays.
  */
 public final class NpyArray {
   private final ElementType type;
@@ -74,7 +74,8 @@ public final class NpyArray {
       expected = Math.multiplyExact(expected, extent);
     }
     if (expected != count) {
-      throw new IllegalArgumentException(count + " values do not fill shape " + Arrays.toString(shape));
+      throw new IllegalArgumentException(
+          count + " values do not fill shape " + Arrays.toString(shape));
     }
     return ByteBuffer.allocate(Math.multiplyExact(count, size)).order(ByteOrder.LITTLE_ENDIAN);
   }

@@ -16,8 +16,8 @@ import java.util.zip.ZipOutputStream;
 /**
  * NumPy's {@code .npz} format: named arrays in a zip file, besides which text entries may lie.
  *
- * <p>An open file is immutable and thread-safe; arrays are found when asked for, uncompressed ones without a
- * copy. It holds no handle that needs closing.
+ * <p>An open file is immutable and thread-safe; arrays are found when asked for, uncompressed ones
+ * without a copy. It holds no handle that needs closing.
  */
 public final class Npz {
   private static final LocalDateTime FIXED_TIME = LocalDateTime.of(1980, 1, 1, 0, 0);
@@ -77,7 +77,12 @@ public final class Npz {
       List<String> found = names();
       List<String> shown = found.subList(0, Math.min(found.size(), 20));
       throw new InputException(
-          "expected an array '" + name + "' in " + path + ", found " + shown
+          "expected an array '"
+              + name
+              + "' in "
+              + path
+              + ", found "
+              + shown
               + (found.size() > 20 ? " and " + (found.size() - 20) + " more" : ""));
     }
     return Npy.parse(archive.read(name + ".npy"), path + " (array " + name + ")");
@@ -117,10 +122,11 @@ public final class Npz {
   }
 
   /**
-   * Writes arrays and text entries, uncompressed, in the maps' order, atomically. The same content gives the
-   * same bytes: entries carry a fixed time. Use maps with a fixed order.
+   * Writes arrays and text entries, uncompressed, in the maps' order, atomically. The same content
+   * gives the same bytes: entries carry a fixed time. Use maps with a fixed order.
    *
-   * @param texts content by full entry name, for example {@code provenance.json}; names must not end in .npy
+   * @param texts content by full entry name, for example {@code provenance.json}; names must not
+   *     end in .npy
    */
   public static void write(Path file, Map<String, NpyArray> arrays, Map<String, String> texts) {
     AtomicFiles.write(
@@ -133,7 +139,8 @@ public final class Npz {
             }
             for (Map.Entry<String, String> text : texts.entrySet()) {
               if (text.getKey().endsWith(".npy")) {
-                throw new IllegalArgumentException("a text entry named like an array: " + text.getKey());
+                throw new IllegalArgumentException(
+                    "a text entry named like an array: " + text.getKey());
               }
               add(zip, text.getKey(), text.getValue().getBytes(StandardCharsets.UTF_8));
             }
@@ -161,7 +168,8 @@ public final class Npz {
     zip.closeEntry();
   }
 
-  private static void start(ZipOutputStream zip, String name, long size, long crc) throws IOException {
+  private static void start(ZipOutputStream zip, String name, long size, long crc)
+      throws IOException {
     ZipEntry entry = new ZipEntry(name);
     entry.setTimeLocal(FIXED_TIME);
     entry.setSize(size);

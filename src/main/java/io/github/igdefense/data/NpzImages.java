@@ -6,7 +6,10 @@ import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
 
-/** Images from the arrays {@code x} and {@code y} of a {@code .npz} file, which stay as they are stored. */
+/**
+ * Images from the arrays {@code x} and {@code y} of a {@code .npz} file, which stay as they are
+ * stored.
+ */
 final class NpzImages implements ImageSet {
   private final String name;
   private final Npz file;
@@ -40,7 +43,10 @@ final class NpzImages implements ImageSet {
     long[] shape = x.shape();
     if (shape.length != 4 || x.size() == 0 || shape[1] * shape[2] > (1 << 28) / shape[3]) {
       throw new InputException(
-          "expected images x of shape [N,C,H,W] with N, C, H, W at least 1 in " + path + ", got " + x);
+          "expected images x of shape [N,C,H,W] with N, C, H, W at least 1 in "
+              + path
+              + ", got "
+              + x);
     }
     if (y.rank() != 1 || y.size() != shape[0]) {
       throw new InputException(
@@ -60,7 +66,10 @@ final class NpzImages implements ImageSet {
     }
     if (type != ElementType.FLOAT32 && type != ElementType.FLOAT64) {
       throw new InputException(
-          "expected images x as uint8, or float32 or float64 in [0,1], in " + path + ", got " + type.label());
+          "expected images x as uint8, or float32 or float64 in [0,1], in "
+              + path
+              + ", got "
+              + type.label());
     }
     for (long i = 0; i < x.size(); i++) {
       double value = x.getDouble(i);
@@ -86,7 +95,8 @@ final class NpzImages implements ImageSet {
       long label = y.getLong(i);
       if (label < 0 || label > 1_000_000) {
         throw InputException.of(
-            "expected labels from 0 up to the number of classes in array y of %s, got %d at index %d",
+            "expected labels from 0 up to the number of classes in array y of %s, got %d at index"
+                + " %d",
             path, label, i);
       }
       labels[i] = (int) label;

@@ -17,16 +17,15 @@ import java.util.Set;
 /**
  * Reads Python pickles that are not trusted, protocols 0 to 5.
  *
- * <p>Nothing is executed: an import is handed by name to {@link Imports}, which knows a fixed list and
- * returns data or a {@link Function} of ours; everything else is refused by name before an argument is looked
- * at. Work and memory are bounded by the length of the stream and a count of operations. One instance reads
- * consecutive pickles; it is for one thread.
+ * <p>Nothing is executed: an import is handed by name to {@link Imports}, which knows a fixed list
+ * and returns data or a {@link Function} of ours; everything else is refused by name before an
+ * argument is looked at. Work and memory are bounded by the length of the stream and a count of
+ * operations. One instance reads consecutive pickles; it is for one thread.
  *
- * <p>Values become {@link Long} (or {@link BigInteger}), {@link Double}, {@link Boolean}, {@link String}
- * (Python 2 strings as Latin-1), {@code byte[]}, {@code null}, {@link ArrayList} for lists, an unmodifiable
- * list for tuples,
- * {@link LinkedHashMap} for dictionaries and {@link LinkedHashSet} for sets. They may share and contain each
- * other.
+ * <p>Values become {@link Long} (or {@link BigInteger}), {@link Double}, {@link Boolean}, {@link
+ * String} (Python 2 strings as Latin-1), {@code byte[]}, {@code null}, {@link ArrayList} for lists,
+ * an unmodifiable list for tuples, {@link LinkedHashMap} for dictionaries and {@link LinkedHashSet}
+ * for sets. They may share and contain each other.
  */
 public final class PickleReader {
   /** What a pickle may import and refer to. */
@@ -231,9 +230,13 @@ public final class PickleReader {
 
   private InputException refused(String module, String name) {
     return new InputException(
-        "refused " + label + ": its pickle imports '" + ZipArchive.printable(module + "." + name)
-            + "', and only tensors, containers, numbers and strings are rebuilt; nothing was executed."
-            + " If you trust the file, load it in Python and save only the state dict or arrays");
+        "refused "
+            + label
+            + ": its pickle imports '"
+            + ZipArchive.printable(module + "." + name)
+            + "', and only tensors, containers, numbers and strings are rebuilt; nothing was"
+            + " executed. If you trust the file, load it in Python and save only the state dict or"
+            + " arrays");
   }
 
   private void call() {
@@ -256,14 +259,16 @@ public final class PickleReader {
     }
   }
 
-  private LinkedHashMap<Object, Object> setItems(LinkedHashMap<Object, Object> map, List<Object> items) {
+  private LinkedHashMap<Object, Object> setItems(
+      LinkedHashMap<Object, Object> map, List<Object> items) {
     if (items.size() % 2 != 0) {
       throw bad("a dictionary has a key without a value");
     }
     for (int i = 0; i < items.size(); i += 2) {
       Object key = checkedKey(items.get(i));
       if (map.containsKey(key)) {
-        throw bad("a dictionary has the key " + ZipArchive.printable(String.valueOf(key)) + " twice");
+        throw bad(
+            "a dictionary has the key " + ZipArchive.printable(String.valueOf(key)) + " twice");
       }
       map.put(key, items.get(i + 1));
     }
@@ -429,7 +434,9 @@ public final class PickleReader {
   private String quotedLine() {
     String line = line();
     char quote = line.isEmpty() ? 0 : line.charAt(0);
-    if (line.length() < 2 || quote != '\'' && quote != '"' || line.charAt(line.length() - 1) != quote) {
+    if (line.length() < 2
+        || quote != '\'' && quote != '"'
+        || line.charAt(line.length() - 1) != quote) {
       throw bad("a string has no quotes");
     }
     String inner = line.substring(1, line.length() - 1);
@@ -538,6 +545,10 @@ public final class PickleReader {
 
   private InputException bad(String what) {
     return new InputException(
-        "expected a sound Python pickle in " + label + ", but " + what + "; fetch or save the file again");
+        "expected a sound Python pickle in "
+            + label
+            + ", but "
+            + what
+            + "; fetch or save the file again");
   }
 }

@@ -12,7 +12,8 @@ final class SelectedImages implements ImageSet {
 
   SelectedImages(ImageSet source, int[] indices, String name) {
     if (indices.length == 0) {
-      throw new InputException("expected at least one image, got an empty selection of " + source.name());
+      throw new InputException(
+          "expected at least one image, got an empty selection of " + source.name());
     }
     for (int index : indices) {
       Objects.checkIndex(index, source.size());

@@ -16,10 +16,10 @@ import java.util.zip.Inflater;
 /**
  * Random access to the entries of a zip file that is not trusted.
  *
- * <p>Unlike the platform's reader it gives stored entries as slices of the (mapped) file without a copy,
- * checks every offset and size before use, refuses overlapping entries, duplicate names, encryption and split
- * archives, and verifies checksums. Entries are never extracted to files. Immutable and thread-safe. Format:
- * PKWARE APPNOTE, with zip64.
+ * <p>Unlike the platform's reader it gives stored entries as slices of the (mapped) file without a
+ * copy, checks every offset and size before use, refuses overlapping entries, duplicate names,
+ * encryption and split archives, and verifies checksums. Entries are never extracted to files.
+ * Immutable and thread-safe. Format: PKWARE APPNOTE, with zip64.
  */
 public final class ZipArchive {
   private static final int LOCAL = 0x04034b50;
@@ -27,6 +27,7 @@ public final class ZipArchive {
   private static final int END = 0x06054b50;
   private static final int END64 = 0x06064b50;
   private static final int LOCATOR64 = 0x07064b50;
+
   /** Deflate expands at most about 1032 times. */
   private static final long MAX_RATIO = 1032;
 
@@ -45,7 +46,9 @@ public final class ZipArchive {
 
   /** Whether the bytes begin like a zip file. */
   public static boolean looksLikeZip(Bytes file) {
-    return file.length() >= 4 && file.getByte(0) == 'P' && file.getByte(1) == 'K'
+    return file.length() >= 4
+        && file.getByte(0) == 'P'
+        && file.getByte(1) == 'K'
         && (file.getShort(2) == 0x0403 || file.getShort(2) == 0x0605);
   }
 
@@ -168,7 +171,8 @@ public final class ZipArchive {
     }
     if (localName != nameLength
         || !name.equals(new String(file.get(header + 30, localName), StandardCharsets.UTF_8))) {
-      throw damaged(label, "entry " + shown + " has another name at its place than in the directory");
+      throw damaged(
+          label, "entry " + shown + " has another name at its place than in the directory");
     }
     if (method == 0 && packed != size) {
       throw damaged(label, "stored entry " + shown + " has two different sizes");
@@ -187,7 +191,8 @@ public final class ZipArchive {
       Entry after = byPlace.get(i);
       if (after.header < before.data + before.packed) {
         throw damaged(
-            label, "entries " + printable(before.name) + " and " + printable(after.name) + " overlap");
+            label,
+            "entries " + printable(before.name) + " and " + printable(after.name) + " overlap");
       }
     }
   }
@@ -210,7 +215,8 @@ public final class ZipArchive {
   /**
    * The content of an entry: a slice of the file if it is stored, a fresh copy if it is compressed.
    *
-   * @throws InputException if there is no such entry, its checksum differs, or it is too large for the heap
+   * @throws InputException if there is no such entry, its checksum differs, or it is too large for
+   *     the heap
    */
   public Bytes read(String name) {
     Entry entry = find(name);
@@ -283,7 +289,8 @@ public final class ZipArchive {
     int segment = Bytes.segmentSize();
     if (entry.size < Runtime.getRuntime().maxMemory()) {
       try {
-        ByteBuffer[] parts = new ByteBuffer[Math.max(1, (int) ((entry.size + segment - 1) / segment))];
+        ByteBuffer[] parts =
+            new ByteBuffer[Math.max(1, (int) ((entry.size + segment - 1) / segment))];
         for (int i = 0; i < parts.length; i++) {
           parts[i] = ByteBuffer.allocate((int) Math.min(segment, entry.size - (long) i * segment));
         }
@@ -310,6 +317,10 @@ public final class ZipArchive {
 
   private static InputException damaged(String label, String what) {
     return new InputException(
-        "expected a sound zip archive in " + label + ", but " + what + "; fetch or write the file again");
+        "expected a sound zip archive in "
+            + label
+            + ", but "
+            + what
+            + "; fetch or write the file again");
   }
 }

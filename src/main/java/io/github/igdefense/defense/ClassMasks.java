@@ -5,7 +5,8 @@ import io.github.igdefense.importance.Ranking;
 import java.util.SplittableRandom;
 
 /**
- * Binary masks M [K,U]: M[c,u] = 1 for the k most important units of class c (paper Sec. 4). Immutable.
+ * Binary masks M [K,U]: M[c,u] = 1 for the k most important units of class c (paper Sec. 4).
+ * Immutable.
  *
  * @param layer name of the masked layer
  * @param classCount K
@@ -14,7 +15,8 @@ import java.util.SplittableRandom;
  * @param origin for reports, such as {@code loir} or {@code random}
  * @param bits row-major [K,U], 0 or 1; not copied, not to be changed
  */
-public record ClassMasks(String layer, int classCount, int units, int keep, String origin, byte[] bits) {
+public record ClassMasks(
+    String layer, int classCount, int units, int keep, String origin, byte[] bits) {
 
   /**
    * The k most important units of every class; ties go to the lower unit index.

@@ -21,15 +21,16 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * The defended classifier (paper Sec. 4, spec Sec. 2): a pseudo-label from a first pass, smoothed or not;
- * ŷ = softmax(z/τ); soft mask m = ŷ·M on one layer of the second pass.
+ * The defended classifier (paper Sec. 4, spec Sec. 2): a pseudo-label from a first pass, smoothed
+ * or not; ŷ = softmax(z/τ); soft mask m = ŷ·M on one layer of the second pass.
  *
- * <p>At the penultimate layer all of it after the prefix is one native kernel, with an analytic backward. Without
- * smoothing both passes share the prefix; with smoothing clean and noisy images run as one batch. Gradients
- * flow through both passes, including the softmax weights: nothing is masked from an attacker.
+ * <p>At the penultimate layer all of it after the prefix is one native kernel, with an analytic
+ * backward. Without smoothing both passes share the prefix; with smoothing clean and noisy images
+ * run as one batch. Gradients flow through both passes, including the softmax weights: nothing is
+ * masked from an attacker.
  *
- * <p>Owns the masks' native memory until {@link #close}; not the network. Threads: calls may run at the same
- * time if the noise source allows it (those of {@link NoiseSource} do).
+ * <p>Owns the masks' native memory until {@link #close}; not the network. Threads: calls may run at
+ * the same time if the noise source allows it (those of {@link NoiseSource} do).
  */
 public final class IgDefense implements DifferentiableClassifier, AutoCloseable {
   /** τ of the paper. */
@@ -78,8 +79,17 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     this.layer = network.layer(masks.layer());
     if (masks.units() != layer.units() || masks.classCount() != network.classCount()) {
       throw new InputException(
-          "expected masks of " + network.classCount() + " classes x " + layer.units() + " units for "
-              + layer.name() + " of " + network.architecture() + ", got " + masks.classCount() + " x "
+          "expected masks of "
+              + network.classCount()
+              + " classes x "
+              + layer.units()
+              + " units for "
+              + layer.name()
+              + " of "
+              + network.architecture()
+              + ", got "
+              + masks.classCount()
+              + " x "
               + masks.units());
     }
     if (!(temperature > 0) || Double.isInfinite(temperature)) {
@@ -109,10 +119,19 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   public static IgDefense withFixedNoise(
       StagedNetwork network, ClassMasks masks, double temperature, Smoothing smoothing, long seed) {
     return new IgDefense(
-        network, masks, temperature, smoothing, NoiseSource.fixed(seed, smoothing.samples()), true, true);
+        network,
+        masks,
+        temperature,
+        smoothing,
+        NoiseSource.fixed(seed, smoothing.samples()),
+        true,
+        true);
   }
 
-  /** The same computation through libtorch's own operations alone: what the kernels are held against. */
+  /**
+   * The same computation through libtorch's own operations alone: what the kernels are held
+   * against.
+   */
   static IgDefense unfused(
       StagedNetwork network,
       ClassMasks masks,
@@ -126,10 +145,20 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   public String name() {
     String smoothed =
         smoothing.enabled()
-            ? ", sigma=" + String.format(java.util.Locale.ROOT, "%.5g", smoothing.sigma())
-                + ", samples=" + smoothing.samples() + (fixedNoise ? ", fixed noise" : "")
+            ? ", sigma="
+                + String.format(java.util.Locale.ROOT, "%.5g", smoothing.sigma())
+                + ", samples="
+                + smoothing.samples()
+                + (fixedNoise ? ", fixed noise" : "")
             : "";
-    return "ig-defense(" + masks.origin() + ", " + layer.name() + ", k=" + masks.keep() + smoothed + ")";
+    return "ig-defense("
+        + masks.origin()
+        + ", "
+        + layer.name()
+        + ", k="
+        + masks.keep()
+        + smoothed
+        + ")";
   }
 
   /** The base model. */
@@ -195,8 +224,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         out[2] = Tensors.keep(forward.softWeights());
       }
     }
-    return new Forward(
-        Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+    return new Forward(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   @Override
@@ -210,7 +238,10 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
   }
 
-  /** The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes on. */
+  /**
+   * The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes
+   * on.
+   */
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
     Tensor[] out = new Tensor[3];
     try (PointerScope scope = new PointerScope();
@@ -245,8 +276,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       out[1] = Tensors.keep(losses.detach());
       out[2] = Tensors.keep(Gradients.grad(outputs, leaf, outputGradients));
     }
-    return new LossGradient(
-        Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
@@ -296,7 +326,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         : logits.view(images, smoothing.samples(), classCount()).mean(1);
   }
 
-  /** Both passes with libtorch's operations, for any layer; differentiable where grad mode is on. */
+  /**
+   * Both passes with libtorch's operations, for any layer; differentiable where grad mode is on.
+   */
   private Forward plain(Tensor x) {
     Passes passes = passes(x);
     Tensor z =
@@ -304,8 +336,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);
     Tensor mask = torch.matmul(weights, maskValues);
     Tensor clean = passes.clean();
-    Tensor shaped =
-        mask.to(clean.scalar_type().intern()).unsqueeze(2).unsqueeze(3);
+    Tensor shaped = mask.to(clean.scalar_type().intern()).unsqueeze(2).unsqueeze(3);
     Tensor logits =
         layer.penultimate()
             ? torch.linear(

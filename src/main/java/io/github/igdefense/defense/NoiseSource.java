@@ -11,7 +11,10 @@ public interface NoiseSource {
   /** Standard normals of the given shape, in the caller's scope. */
   Tensor draw(Dtype dtype, long... shape);
 
-  /** Fresh noise at every call, from a seeded stream. Safe for any thread; the stream belongs to the caller. */
+  /**
+   * Fresh noise at every call, from a seeded stream. Safe for any thread; the stream belongs to the
+   * caller.
+   */
   static NoiseSource fresh(Rng rng) {
     return (dtype, shape) -> {
       synchronized (rng) {
@@ -21,9 +24,9 @@ public interface NoiseSource {
   }
 
   /**
-   * The same {@code samples} draws for every image and every call, whatever its place in the batch: makes a
-   * smoothed classifier deterministic. Its results are to be labelled as fixed-noise: an attacker who knows
-   * the draws can use them.
+   * The same {@code samples} draws for every image and every call, whatever its place in the batch:
+   * makes a smoothed classifier deterministic. Its results are to be labelled as fixed-noise: an
+   * attacker who knows the draws can use them.
    */
   static NoiseSource fixed(long seed, int samples) {
     return (dtype, shape) -> {

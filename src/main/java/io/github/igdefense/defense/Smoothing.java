@@ -3,8 +3,8 @@ package io.github.igdefense.defense;
 import io.github.igdefense.data.InputException;
 
 /**
- * Randomised smoothing of the pseudo-label pass: z = mean over {@code samples} draws of f(x + σ·v), v ~ N(0,I),
- * no clipping (paper Sec. 4).
+ * Randomised smoothing of the pseudo-label pass: z = mean over {@code samples} draws of f(x + σ·v),
+ * v ~ N(0,I), no clipping (paper Sec. 4).
  *
  * @param sigma σ in pixels of [0,1]; 0 turns smoothing off
  * @param samples n_s, draws per image

@@ -17,13 +17,13 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * Runs an attack over an image set in batches and judges what comes out.
  *
- * <p>As in the reference implementation, batches are formed from the correctly classified images in their
- * order, and the random draws of every batch start from the same seed. So the result depends on the batch size,
- * as the reference's does, but on nothing else that ran before.
+ * <p>As in the reference implementation, batches are formed from the correctly classified images in
+ * their order, and the random draws of every batch start from the same seed. So the result depends
+ * on the batch size, as the reference's does, but on nothing else that ran before.
  *
- * <p>Random classifiers: all images whose clean majority is correct are attacked in every restart and target
- * (a single unlucky draw neither spares nor ends an image), and an image is broken if the majority is wrong at
- * its adversarial point or at its point of highest loss.
+ * <p>Random classifiers: all images whose clean majority is correct are attacked in every restart
+ * and target (a single unlucky draw neither spares nor ends an image), and an image is broken if
+ * the majority is wrong at its adversarial point or at its point of highest loss.
  *
  * @param batchSize images attacked at a time
  * @param seed of every batch's draws
@@ -55,8 +55,8 @@ public record AttackEvaluation(
   }
 
   /**
-   * Attacks a set on one classifier and judges the points on another form of it: a bfloat16 model's points in
-   * float32, say, where an image counts as broken only if it is broken there.
+   * Attacks a set on one classifier and judges the points on another form of it: a bfloat16 model's
+   * points in float32, say, where an image counts as broken only if it is broken there.
    *
    * @param judged takes the same images
    */
@@ -94,8 +94,7 @@ public record AttackEvaluation(
               AttackContext told =
                   selected.withListener(
                       p -> {
-                        double part =
-                            (p.round() + (double) p.step() / p.steps()) / p.rounds();
+                        double part = (p.round() + (double) p.step() / p.steps()) / p.rounds();
                         listener.progress(
                             new EvaluationListener.Progress(
                                 attack.name(),

@@ -4,8 +4,8 @@ import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
 
 /**
- * What one attack did to all images of a set. Immutable; holds the changed images in Java memory, and no native
- * memory. Thread-safe.
+ * What one attack did to all images of a set. Immutable; holds the changed images in Java memory,
+ * and no native memory. Thread-safe.
  */
 public final class AttackRun {
   private final Attack attack;
@@ -64,8 +64,8 @@ public final class AttackRun {
   }
 
   /**
-   * Whether each image is classified correctly, unchanged and after the attack [N], judged by evaluating the
-   * final points again.
+   * Whether each image is classified correctly, unchanged and after the attack [N], judged by
+   * evaluating the final points again.
    */
   public boolean[] robust() {
     return robust.clone();
@@ -86,19 +86,25 @@ public final class AttackRun {
   }
 
   /**
-   * The share the attack itself reported while running. Equal to {@link #robustAccuracy} for deterministic
-   * classifiers; lower for random ones, where one unlucky draw ends an image.
+   * The share the attack itself reported while running. Equal to {@link #robustAccuracy} for
+   * deterministic classifiers; lower for random ones, where one unlucky draw ends an image.
    */
   public double reportedAccuracy() {
     return Accuracy.of(reportedRobust);
   }
 
-  /** The highest loss visited per image [N], in the attack's loss; NaN where the image was not attacked. */
+  /**
+   * The highest loss visited per image [N], in the attack's loss; NaN where the image was not
+   * attacked.
+   */
   public double[] bestLoss() {
     return bestLoss.clone();
   }
 
-  /** The images as the attack left them: an adversarial one where it succeeded, else the unchanged one. */
+  /**
+   * The images as the attack left them: an adversarial one where it succeeded, else the unchanged
+   * one.
+   */
   public ImageSet adversarial() {
     return adversarial;
   }
@@ -108,7 +114,9 @@ public final class AttackRun {
     return best;
   }
 
-  /** Whether misclassified images were attacked too, so that every image of {@link #best} differs. */
+  /**
+   * Whether misclassified images were attacked too, so that every image of {@link #best} differs.
+   */
   public boolean everyImage() {
     return everyImage;
   }

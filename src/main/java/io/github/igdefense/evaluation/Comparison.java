@@ -15,9 +15,9 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A base model and classifiers built on it, evaluated over the same images by the same attacks.
  *
- * <p>The base is attacked first; its highest-loss points are shown to every other classifier, which is attacked
- * directly as well. Both count for its worst case: a test-time defense is only as robust as the weaker of the
- * two. Not thread-safe; owns nothing native.
+ * <p>The base is attacked first; its highest-loss points are shown to every other classifier, which
+ * is attacked directly as well. Both count for its worst case: a test-time defense is only as
+ * robust as the weaker of the two. Not thread-safe; owns nothing native.
  */
 public final class Comparison {
   private final ImageSet images;
@@ -45,7 +45,8 @@ public final class Comparison {
   /**
    * Attacks the base model.
    *
-   * @param transfer whether other classifiers will be added: the base's misclassified images are attacked too
+   * @param transfer whether other classifiers will be added: the base's misclassified images are
+   *     attacked too
    */
   public Comparison(
       DifferentiableClassifier base,
@@ -126,8 +127,8 @@ public final class Comparison {
   }
 
   /**
-   * Inference time of every classifier as a multiple of the base model's, measured in this call on the first
-   * images.
+   * Inference time of every classifier as a multiple of the base model's, measured in this call on
+   * the first images.
    *
    * @param repetitions pairs of calls per classifier
    */
@@ -135,7 +136,10 @@ public final class Comparison {
     List<Timing> timings = new ArrayList<>();
     try (ImageBatches batches =
             ImageBatches.of(
-                images.limit(batchSize), batchSize, null, base.classifier().dtype() == Dtype.FLOAT64);
+                images.limit(batchSize),
+                batchSize,
+                null,
+                base.classifier().dtype() == Dtype.FLOAT64);
         PointerScope scope = new PointerScope()) {
       ImageBatch batch = batches.next();
       Tensor x = Batches.tensor(batch, base.classifier().dtype());

@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * The evaluation of one classifier on one image set: attacks and transfers are added one by one, and every one
- * becomes a column of the worst case.
+ * The evaluation of one classifier on one image set: attacks and transfers are added one by one,
+ * and every one becomes a column of the worst case.
  *
  * <pre>{@code
  * Evaluation base = Evaluation.of(network, images, Settings.DEFAULT, listener);
@@ -107,8 +107,8 @@ public final class Evaluation {
   /**
    * Attacks the classifier and adds the result as a column.
    *
-   * @param forTransfer attack misclassified images too, so that the points can be carried over to another
-   *     classifier; restarts and targets then run on all images, which costs more
+   * @param forTransfer attack misclassified images too, so that the points can be carried over to
+   *     another classifier; restarts and targets then run on all images, which costs more
    * @throws IllegalArgumentException if an attack of this name has been run
    */
   public AttackRun attack(Attack attack, boolean forTransfer) {
@@ -116,19 +116,20 @@ public final class Evaluation {
       throw new IllegalArgumentException("the attack " + attack.name() + " has been run already");
     }
     AttackRun run =
-        new AttackEvaluation(
-                settings.batchSize(), settings.seed(), settings.judge(), forTransfer)
+        new AttackEvaluation(settings.batchSize(), settings.seed(), settings.judge(), forTransfer)
             .run(attack, classifier, images, clean.correct(), listener);
     attacks.put(attack.name(), run);
     return run;
   }
 
   /**
-   * Shows the classifier the highest-loss points of an attack on another one and adds the result as a column.
+   * Shows the classifier the highest-loss points of an attack on another one and adds the result as
+   * a column.
    *
-   * @param run over the same images; made with {@code forTransfer}, else images that the other classifier
-   *     got wrong from the start arrive unchanged
-   * @throws IllegalArgumentException if the run has another number of images, or this transfer was added
+   * @param run over the same images; made with {@code forTransfer}, else images that the other
+   *     classifier got wrong from the start arrive unchanged
+   * @throws IllegalArgumentException if the run has another number of images, or this transfer was
+   *     added
    */
   public Judgement transfer(AttackRun run) {
     String name = run.attack().name();
@@ -145,7 +146,9 @@ public final class Evaluation {
     return judgement;
   }
 
-  /** The matrix of images and columns: attacks by their names, transfers as {@code transfer:NAME}. */
+  /**
+   * The matrix of images and columns: attacks by their names, transfers as {@code transfer:NAME}.
+   */
   public WorstCase worstCase() {
     Map<String, boolean[]> columns = new LinkedHashMap<>();
     attacks.forEach((name, run) -> columns.put(name, run.robust()));

@@ -10,8 +10,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The numbers of one classifier on one image set, ready for JSON. Accuracies are shares of all images in [0,1];
- * per-class lists have one entry per class, null where the class has no image. Immutable.
+ * The numbers of one classifier on one image set, ready for JSON. Accuracies are shares of all
+ * images in [0,1]; per-class lists have one entry per class, null where the class has no image.
+ * Immutable.
  *
  * @param classifier its name
  * @param count images N
@@ -24,8 +25,15 @@ import java.util.Map;
  * @param warnings what a reader has to know, in plain words
  */
 @JsonPropertyOrder({
-  "classifier", "count", "evaluations_per_image", "clean", "clean_per_class", "attacks", "transfer",
-  "worst_case", "warnings"
+  "classifier",
+  "count",
+  "evaluations_per_image",
+  "clean",
+  "clean_per_class",
+  "attacks",
+  "transfer",
+  "worst_case",
+  "warnings"
 })
 public record EvaluationResult(
     @JsonProperty("classifier") String classifier,
@@ -35,7 +43,8 @@ public record EvaluationResult(
     @JsonProperty("clean_per_class") List<Double> cleanPerClass,
     @JsonProperty("attacks") Map<String, AttackOutcome> attacks,
     @JsonProperty("transfer") Map<String, TransferOutcome> transfer,
-    @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("worst_case") WorstCaseOutcome worstCase,
+    @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("worst_case")
+        WorstCaseOutcome worstCase,
     @JsonProperty("warnings") List<String> warnings) {
 
   /** Copies the collections, in their order. */
@@ -58,8 +67,13 @@ public record EvaluationResult(
    * @param parameters the attack's parameters
    */
   @JsonPropertyOrder({
-    "accuracy", "per_class", "reported_accuracy", "seconds", "gradient_evaluations",
-    "zero_gradient_images", "parameters"
+    "accuracy",
+    "per_class",
+    "reported_accuracy",
+    "seconds",
+    "gradient_evaluations",
+    "zero_gradient_images",
+    "parameters"
   })
   public record AttackOutcome(
       @JsonProperty("accuracy") double accuracy,

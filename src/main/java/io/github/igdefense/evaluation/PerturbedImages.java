@@ -6,8 +6,9 @@ import java.nio.ByteBuffer;
 import java.util.List;
 
 /**
- * An image set of which some images were changed by an attack. The changed ones are held in memory, the others
- * are read from the source, which must stay open; closing this does not close it. Thread-safe.
+ * An image set of which some images were changed by an attack. The changed ones are held in memory,
+ * the others are read from the source, which must stay open; closing this does not close it.
+ * Thread-safe.
  */
 final class PerturbedImages implements ImageSet {
   private final ImageSet source;
@@ -18,7 +19,8 @@ final class PerturbedImages implements ImageSet {
   /**
    * A set over a source.
    *
-   * @param points per image a {@code float[]} or {@code double[]} (CHW), or null where it is unchanged
+   * @param points per image a {@code float[]} or {@code double[]} (CHW), or null where it is
+   *     unchanged
    */
   PerturbedImages(ImageSet source, String name, Object[] points) {
     this.source = source;

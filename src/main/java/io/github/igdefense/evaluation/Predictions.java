@@ -12,8 +12,8 @@ import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
 
 /**
- * Logits of a classifier for all images of a set, computed batch by batch: one evaluation per image, also of
- * classifiers that are random. Immutable; holds no native memory.
+ * Logits of a classifier for all images of a set, computed batch by batch: one evaluation per
+ * image, also of classifiers that are random. Immutable; holds no native memory.
  */
 public final class Predictions {
   private final double[] logits;
@@ -29,8 +29,8 @@ public final class Predictions {
   /**
    * Runs the classifier over the set. Native memory: one batch and the model's own.
    *
-   * @throws InputException if a label is no class of the classifier, the images do not fit it, or it returns
-   *     another shape
+   * @throws InputException if a label is no class of the classifier, the images do not fit it, or
+   *     it returns another shape
    */
   public static Predictions of(
       Classifier classifier, ImageSet images, int batchSize, EvaluationListener listener) {
@@ -69,7 +69,10 @@ public final class Predictions {
     void run(ImageBatch batch, org.bytedeco.pytorch.Tensor x);
   }
 
-  /** Calls the body for every batch of the images at {@code order} (null: all), in a scope of its own. */
+  /**
+   * Calls the body for every batch of the images at {@code order} (null: all), in a scope of its
+   * own.
+   */
   static void forEach(
       Classifier classifier, ImageSet images, int batchSize, int[] order, BatchBody body) {
     boolean asDouble = images.isDouble() && classifier.dtype() == Dtype.FLOAT64;
@@ -91,8 +94,14 @@ public final class Predictions {
           || logits.size(0) != x.size(0)
           || logits.size(1) != classifier.classCount()) {
         throw new InputException(
-            "expected logits [" + x.size(0) + "," + classifier.classCount() + "] from "
-                + classifier.name() + ", got " + Arrays.toString(Tensors.shape(logits)));
+            "expected logits ["
+                + x.size(0)
+                + ","
+                + classifier.classCount()
+                + "] from "
+                + classifier.name()
+                + ", got "
+                + Arrays.toString(Tensors.shape(logits)));
       }
       return Tensors.toDoubles(logits);
     }
@@ -102,8 +111,16 @@ public final class Predictions {
     for (int i = 0; i < images.size(); i++) {
       if (images.label(i) >= classifier.classCount()) {
         throw new InputException(
-            "expected labels in 0.." + (classifier.classCount() - 1) + " for " + classifier.name()
-                + ", got " + images.label(i) + " for image " + i + " of " + images.name());
+            "expected labels in 0.."
+                + (classifier.classCount() - 1)
+                + " for "
+                + classifier.name()
+                + ", got "
+                + images.label(i)
+                + " for image "
+                + i
+                + " of "
+                + images.name());
       }
     }
   }

@@ -6,9 +6,9 @@ import io.github.igdefense.model.Classifier;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * The rule by which an image counts as classified correctly. A deterministic classifier is asked once. A random
- * one is asked {@code repetitions} times, and the image counts as correct if more than half of the answers
- * are: a single lucky or unlucky draw decides nothing.
+ * The rule by which an image counts as classified correctly. A deterministic classifier is asked
+ * once. A random one is asked {@code repetitions} times, and the image counts as correct if more
+ * than half of the answers are: a single lucky or unlucky draw decides nothing.
  *
  * @param repetitions evaluations of a random classifier, odd
  */
@@ -24,7 +24,8 @@ public record RepeatedEvaluation(int repetitions) {
   public RepeatedEvaluation {
     if (repetitions < 1 || repetitions % 2 == 0) {
       throw new InputException(
-          "expected an odd number of evaluations per image, so that a majority exists, got " + repetitions);
+          "expected an odd number of evaluations per image, so that a majority exists, got "
+              + repetitions);
     }
   }
 
@@ -93,7 +94,11 @@ public record RepeatedEvaluation(int repetitions) {
    * @throws InputException if a label is no class of the classifier or the images do not fit it
    */
   public Judgement judge(
-      String task, Classifier classifier, ImageSet images, int batchSize, EvaluationListener listener) {
+      String task,
+      Classifier classifier,
+      ImageSet images,
+      int batchSize,
+      EvaluationListener listener) {
     Predictions.checkLabels(classifier, images);
     int[] votes = new int[images.size()];
     int[] classes = new int[images.size()];

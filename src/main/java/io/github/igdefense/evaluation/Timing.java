@@ -12,8 +12,8 @@ import org.bytedeco.pytorch.Tensor;
  * @param batchSize images per call
  * @param repetitions calls measured
  * @param medianSeconds median time of a call
- * @param ratio median over pairs of calls of (time of this classifier / time of the reference); 1 for the
- *     reference itself
+ * @param ratio median over pairs of calls of (time of this classifier / time of the reference); 1
+ *     for the reference itself
  */
 public record Timing(int batchSize, int repetitions, double medianSeconds, double ratio) {
   private static final int WARM_UP = 3;
@@ -24,8 +24,8 @@ public record Timing(int batchSize, int repetitions, double medianSeconds, doubl
   }
 
   /**
-   * Times a classifier against a reference. Calls alternate, and so does which of the two comes first, so that
-   * a machine that becomes slower does so for both.
+   * Times a classifier against a reference. Calls alternate, and so does which of the two comes
+   * first, so that a machine that becomes slower does so for both.
    *
    * @param images a batch for the reference [N,C,H,W], in its type
    * @param repetitions pairs of calls, at least 3
@@ -34,7 +34,8 @@ public record Timing(int batchSize, int repetitions, double medianSeconds, doubl
   public static Timing compare(
       Classifier classifier, Classifier reference, Tensor images, int repetitions) {
     if (repetitions < 3) {
-      throw new InputException("expected at least 3 repetitions of a measurement, got " + repetitions);
+      throw new InputException(
+          "expected at least 3 repetitions of a measurement, got " + repetitions);
     }
     try (PointerScope scope = new PointerScope()) {
       Tensor own = io.github.igdefense.tensor.Tensors.to(images, classifier.dtype());
@@ -57,7 +58,8 @@ public record Timing(int batchSize, int repetitions, double medianSeconds, doubl
   /** Times a classifier alone. */
   public static Timing of(Classifier classifier, Tensor images, int repetitions) {
     if (repetitions < 3) {
-      throw new InputException("expected at least 3 repetitions of a measurement, got " + repetitions);
+      throw new InputException(
+          "expected at least 3 repetitions of a measurement, got " + repetitions);
     }
     for (int i = 0; i < WARM_UP; i++) {
       seconds(classifier, images);

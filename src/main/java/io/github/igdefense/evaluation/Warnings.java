@@ -32,9 +32,9 @@ public final class Warnings {
       warnings.add(
           String.format(
               Locale.ROOT,
-              "Attacked directly the classifier keeps %.1f %%, but only %.1f %% on images made on another "
-                  + "model: the direct attacks do not find what exists, so their number is no evidence of "
-                  + "robustness; quote the worst case.",
+              "Attacked directly the classifier keeps %.1f %%, but only %.1f %% on images made on"
+                  + " another model: the direct attacks do not find what exists, so their number is"
+                  + " no evidence of robustness; quote the worst case.",
               100 * direct,
               100 * transferred));
     }
@@ -43,8 +43,9 @@ public final class Warnings {
   }
 
   /**
-   * The part that tells how the numbers came about: too few steps, random judgement, vanished gradients, points
-   * that a second evaluation judges differently. What follows from comparing the numbers is not in it.
+   * The part that tells how the numbers came about: too few steps, random judgement, vanished
+   * gradients, points that a second evaluation judges differently. What follows from comparing the
+   * numbers is not in it.
    */
   public static List<String> aboutMethod(EvaluationResult result) {
     List<String> warnings = new ArrayList<>();
@@ -52,7 +53,8 @@ public final class Warnings {
     if (result.evaluationsPerImage() > 1) {
       warnings.add(
           "The classifier is random: each image was judged by the majority of "
-              + result.evaluationsPerImage() + " evaluations; another seed gives slightly other numbers.");
+              + result.evaluationsPerImage()
+              + " evaluations; another seed gives slightly other numbers.");
     }
     result
         .attacks()
@@ -60,16 +62,21 @@ public final class Warnings {
             (name, outcome) -> {
               if (outcome.zeroGradientImages() > 0) {
                 warnings.add(
-                    name + " met gradients that were zero everywhere on " + outcome.zeroGradientImages()
-                        + " of " + result.count() + " images: gradient attacks are blind there.");
+                    name
+                        + " met gradients that were zero everywhere on "
+                        + outcome.zeroGradientImages()
+                        + " of "
+                        + result.count()
+                        + " images: gradient attacks are blind there.");
               }
               double gap = Math.abs(outcome.accuracy() - outcome.reportedAccuracy());
               if (gap > ROUNDING && result.evaluationsPerImage() == 1) {
                 warnings.add(
                     String.format(
                         Locale.ROOT,
-                        "%s reported %.2f %% while running, and %.2f %% when its final points were evaluated "
-                            + "again (rounding near the decision boundary); the latter counts.",
+                        "%s reported %.2f %% while running, and %.2f %% when its final points were"
+                            + " evaluated again (rounding near the decision boundary); the latter"
+                            + " counts.",
                         name,
                         100 * outcome.reportedAccuracy(),
                         100 * outcome.accuracy()));
@@ -87,7 +94,8 @@ public final class Warnings {
     result.attacks().forEach((name, o) -> exceeds(worst.accuracy(), name, o.accuracy(), warnings));
     result
         .transfer()
-        .forEach((name, o) -> exceeds(worst.accuracy(), "transfer " + name, o.accuracy(), warnings));
+        .forEach(
+            (name, o) -> exceeds(worst.accuracy(), "transfer " + name, o.accuracy(), warnings));
   }
 
   private static void exceeds(double worst, String column, double value, List<String> warnings) {
@@ -95,8 +103,8 @@ public final class Warnings {
       warnings.add(
           String.format(
               Locale.ROOT,
-              "The worst case (%.2f %%) is above its column %s (%.2f %%), which cannot be: do not use "
-                  + "these numbers.",
+              "The worst case (%.2f %%) is above its column %s (%.2f %%), which cannot be: do not"
+                  + " use these numbers.",
               100 * worst,
               column,
               100 * value));
@@ -110,7 +118,8 @@ public final class Warnings {
     }
     if (!result.attacks().isEmpty() && most < FEW_STEPS) {
       warnings.add(
-          "The attacks took at most " + most
+          "The attacks took at most "
+              + most
               + " steps: screening, not a claim of robustness; published evaluations use 100.");
     }
   }

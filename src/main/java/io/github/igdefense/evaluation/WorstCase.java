@@ -6,8 +6,9 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * The image-wise worst case: an image counts as robust only if it is classified correctly unchanged and
- * survives every attack and every transfer. Rows are images, columns attacks. Immutable and thread-safe.
+ * The image-wise worst case: an image counts as robust only if it is classified correctly unchanged
+ * and survives every attack and every transfer. Rows are images, columns attacks. Immutable and
+ * thread-safe.
  */
 public final class WorstCase {
   private final boolean[] cleanCorrect;
@@ -37,7 +38,12 @@ public final class WorstCase {
         (name, column) -> {
           if (column.length != robust.length) {
             throw new IllegalArgumentException(
-                "expected " + robust.length + " images in column " + name + ", got " + column.length);
+                "expected "
+                    + robust.length
+                    + " images in column "
+                    + name
+                    + ", got "
+                    + column.length);
           }
           columns.put(name, column.clone());
           for (int i = 0; i < robust.length; i++) {

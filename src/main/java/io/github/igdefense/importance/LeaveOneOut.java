@@ -17,11 +17,12 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * Leave-one-out importance ranking (LO-IR): I[u,c] = mean over images of class c of |f_c(x without unit u) −
- * f_c(x)| (paper eq. 5, with the absolute value of the published code).
+ * Leave-one-out importance ranking (LO-IR): I[u,c] = mean over images of class c of |f_c(x without
+ * unit u) − f_c(x)| (paper eq. 5, with the absolute value of the published code).
  *
- * <p>At the penultimate layer the difference is −W[c,u]·a_u, so one forward pass gives all units (closed form,
- * exact). At other layers the network before the layer runs once per image and the rest once per unit.
+ * <p>At the penultimate layer the difference is −W[c,u]·a_u, so one forward pass gives all units
+ * (closed form, exact). At other layers the network before the layer runs once per image and the
+ * rest once per unit.
  */
 public final class LeaveOneOut {
   private final StagedNetwork network;
@@ -52,8 +53,8 @@ public final class LeaveOneOut {
    *
    * @param data probe images; every class must have one
    * @param progress told how many images are done, after each batch
-   * @throws InputException if labels exceed the model's classes, a class has no image, or an activation is NaN
-   *     (naming image and layer)
+   * @throws InputException if labels exceed the model's classes, a class has no image, or an
+   *     activation is NaN (naming image and layer)
    */
   public Ranking rank(ImageSet data, IntConsumer progress) {
     ImageSet images = data.withClassCount(network.classCount());
@@ -89,8 +90,13 @@ public final class LeaveOneOut {
       for (int c = 0; c < k; c++) {
         if (classCounts[c] == 0) {
           throw new InputException(
-              "expected probe images of every class, got none of class " + c + " ("
-                  + images.classNames().get(c) + ") in " + images.name() + "; use more images");
+              "expected probe images of every class, got none of class "
+                  + c
+                  + " ("
+                  + images.classNames().get(c)
+                  + ") in "
+                  + images.name()
+                  + "; use more images");
         }
       }
       double[] importance =
@@ -171,7 +177,11 @@ public final class LeaveOneOut {
     for (int i = 0; i < perImage.length; i++) {
       if (!Double.isFinite(perImage[i])) {
         throw new InputException(
-            "expected finite activations of " + layer.name() + ", got " + perImage[i] + " in sum for image "
+            "expected finite activations of "
+                + layer.name()
+                + ", got "
+                + perImage[i]
+                + " in sum for image "
                 + batch.indices()[i]);
       }
     }

@@ -6,7 +6,10 @@ import io.github.igdefense.data.InputException;
 public enum Normalization {
   /** Mean over the class's own images: the default. */
   CLASS_MEAN("class-mean"),
-  /** Sum divided by all images, times the number of classes: the published code; equal for balanced classes. */
+  /**
+   * Sum divided by all images, times the number of classes: the published code; equal for balanced
+   * classes.
+   */
   REFERENCE("reference");
 
   private final String label;

@@ -4,8 +4,8 @@ import io.github.igdefense.data.InputException;
 import java.util.Arrays;
 
 /**
- * Importance of every unit of a layer for every class: a matrix I [U,K], higher = more important (spec Sec. 1,
- * paper Sec. 3). Immutable; safe for any thread.
+ * Importance of every unit of a layer for every class: a matrix I [U,K], higher = more important
+ * (spec Sec. 1, paper Sec. 3). Immutable; safe for any thread.
  */
 public final class Ranking {
   private final String layer;
@@ -16,20 +16,35 @@ public final class Ranking {
 
   /**
    * @param importance row-major [U,K]; taken over, not copied
-   * @throws InputException if the length does not fit or a value is not finite (naming unit and class)
+   * @throws InputException if the length does not fit or a value is not finite (naming unit and
+   *     class)
    */
   public Ranking(
       String layer, int units, int classCount, double[] importance, RankingProvenance provenance) {
     if (importance.length != (long) units * classCount) {
       throw new InputException(
-          "expected a ranking of " + units + " units x " + classCount + " classes for " + layer + ", got "
-              + importance.length + " values");
+          "expected a ranking of "
+              + units
+              + " units x "
+              + classCount
+              + " classes for "
+              + layer
+              + ", got "
+              + importance.length
+              + " values");
     }
     for (int i = 0; i < importance.length; i++) {
       if (!Double.isFinite(importance[i])) {
         throw new InputException(
-            "expected finite importances for " + layer + ", got " + importance[i] + " at unit "
-                + i / classCount + ", class " + i % classCount + "; make the ranking again");
+            "expected finite importances for "
+                + layer
+                + ", got "
+                + importance[i]
+                + " at unit "
+                + i / classCount
+                + ", class "
+                + i % classCount
+                + "; make the ranking again");
       }
     }
     this.layer = layer;
@@ -75,8 +90,7 @@ public final class Ranking {
     Arrays.setAll(order, i -> i);
     // The sort is stable, which makes the lower index win a tie.
     Arrays.sort(
-        order,
-        (a, b) -> Double.compare(importance(b, classIndex), importance(a, classIndex)));
+        order, (a, b) -> Double.compare(importance(b, classIndex), importance(a, classIndex)));
     return Arrays.stream(order).mapToInt(Integer::intValue).toArray();
   }
 

@@ -28,9 +28,10 @@ import java.util.stream.Stream;
 /**
  * Rankings on disk.
  *
- * <p>Two forms: our single file {@code <layer>.npz} (array {@code importance} [U,K] float64 and text {@code
- * provenance.json}), and the exchange form of the published code, a folder {@code <model>/<layer>/} with one
- * {@code unit<u>.npy} of K floats per unit. Both are written; either is read.
+ * <p>Two forms: our single file {@code <layer>.npz} (array {@code importance} [U,K] float64 and
+ * text {@code provenance.json}), and the exchange form of the published code, a folder {@code
+ * <model>/<layer>/} with one {@code unit<u>.npy} of K floats per unit. Both are written; either is
+ * read.
  */
 public final class RankingFiles {
   private static final String IMPORTANCE = "importance";
@@ -44,8 +45,9 @@ public final class RankingFiles {
   private RankingFiles() {}
 
   /**
-   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz} in place of an
-   * earlier ranking of that layer: both are written beside it first, so that a full disk leaves it whole.
+   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz} in place
+   * of an earlier ranking of that layer: both are written beside it first, so that a full disk
+   * leaves it whole.
    *
    * @param model the checkpoint file's name without its extension
    * @return the single file
@@ -76,7 +78,8 @@ public final class RankingFiles {
           Map.of(
               PROVENANCE,
               JSON.writerWithDefaultPrettyPrinter().writeValueAsString(ranking.provenance())));
-      // Everything is on disk; what follows needs no more space. Old units go first: never a mixture.
+      // Everything is on disk; what follows needs no more space. Old units go first: never a
+      // mixture.
       Files.createDirectories(folder);
       Files.deleteIfExists(single);
       for (Path old : unitFiles(folder).values()) {
@@ -90,7 +93,11 @@ public final class RankingFiles {
       throw new IllegalStateException(e);
     } catch (UncheckedIOException | IOException e) {
       throw new UncheckedIOException(
-          "cannot write the ranking " + folder + " (" + reason(e) + "); free space or choose another place,"
+          "cannot write the ranking "
+              + folder
+              + " ("
+              + reason(e)
+              + "); free space or choose another place,"
               + " an earlier ranking there is unchanged",
           e instanceof IOException failure ? failure : ((UncheckedIOException) e).getCause());
     } finally {
@@ -121,13 +128,13 @@ public final class RankingFiles {
   }
 
   /**
-   * Reads a ranking from a single file, a folder of unit files, or a folder that holds either for {@code layer}
-   * (directly or one level down, as {@link #write} lays them out).
+   * Reads a ranking from a single file, a folder of unit files, or a folder that holds either for
+   * {@code layer} (directly or one level down, as {@link #write} lays them out).
    *
    * @param units expected number of units
    * @param classCount expected number of classes
-   * @throws InputException with the list of what is wrong: missing units, wrong lengths, values that are not
-   *     finite, another layer
+   * @throws InputException with the list of what is wrong: missing units, wrong lengths, values
+   *     that are not finite, another layer
    */
   public static Ranking read(Path path, String layer, int units, int classCount) {
     if (!Files.exists(path)) {
@@ -147,13 +154,26 @@ public final class RankingFiles {
     }
     if (candidates.isEmpty()) {
       throw new InputException(
-          "expected a ranking for " + layer + " in " + path + " (" + layer + ".npz, or " + layer
-              + "/unit0.npy ... unit" + (units - 1)
+          "expected a ranking for "
+              + layer
+              + " in "
+              + path
+              + " ("
+              + layer
+              + ".npz, or "
+              + layer
+              + "/unit0.npy ... unit"
+              + (units - 1)
               + ".npy, or unit files in the folder itself), found none");
     }
     if (candidates.size() > 1) {
       throw new InputException(
-          "expected one ranking for " + layer + " in " + path + ", found " + candidates
+          "expected one ranking for "
+              + layer
+              + " in "
+              + path
+              + ", found "
+              + candidates
               + "; name one of them");
     }
     Path found = candidates.get(0);
@@ -199,8 +219,16 @@ public final class RankingFiles {
     long[] shape = array.shape();
     if (shape.length != 2 || shape[0] != units || shape[1] != classCount) {
       throw new InputException(
-          "expected a ranking of " + units + " units x " + classCount + " classes for " + layer + " in "
-              + file + ", got shape " + Arrays.toString(shape));
+          "expected a ranking of "
+              + units
+              + " units x "
+              + classCount
+              + " classes for "
+              + layer
+              + " in "
+              + file
+              + ", got shape "
+              + Arrays.toString(shape));
     }
     RankingProvenance provenance =
         npz.containsText(PROVENANCE)
@@ -208,7 +236,12 @@ public final class RankingFiles {
             : RankingProvenance.unknown(layer);
     if (provenance.layer() != null && !provenance.layer().equals(layer)) {
       throw new InputException(
-          "expected a ranking for " + layer + " in " + file + ", got one for " + provenance.layer());
+          "expected a ranking for "
+              + layer
+              + " in "
+              + file
+              + ", got one for "
+              + provenance.layer());
     }
     return new Ranking(layer, units, classCount, array.asDouble(), provenance);
   }
@@ -250,17 +283,23 @@ public final class RankingFiles {
     }
     if (!wrong.isEmpty()) {
       throw new InputException(
-          "expected a ranking of " + units + " units x " + classCount + " classes for " + layer + " in "
-              + folder + ": " + String.join("; ", wrong.subList(0, Math.min(MOST_LISTED, wrong.size()))));
+          "expected a ranking of "
+              + units
+              + " units x "
+              + classCount
+              + " classes for "
+              + layer
+              + " in "
+              + folder
+              + ": "
+              + String.join("; ", wrong.subList(0, Math.min(MOST_LISTED, wrong.size()))));
     }
-    return new Ranking(
-        layer, units, classCount, importance, RankingProvenance.unknown(layer));
+    return new Ranking(layer, units, classCount, importance, RankingProvenance.unknown(layer));
   }
 
   private static String some(List<Integer> numbers) {
     String listed =
-        String.join(
-            ", ", numbers.stream().limit(MOST_LISTED).map(String::valueOf).toList());
+        String.join(", ", numbers.stream().limit(MOST_LISTED).map(String::valueOf).toList());
     return numbers.size() > MOST_LISTED ? listed + ", ..." : listed;
   }
 }

@@ -7,11 +7,12 @@ import org.bytedeco.javacpp.annotation.Platform;
 /**
  * Environment variables of this process, as C code sees them.
  *
- * <p>libgomp and OpenBLAS read their settings from the environment when they are loaded, and Java can
- * only read it. This JNI library links nothing but libc, so it can be used before either is loaded.
+ * <p>libgomp and OpenBLAS read their settings from the environment when they are loaded, and Java
+ * can only read it. This JNI library links nothing but libc, so it can be used before either is
+ * loaded.
  *
- * <p>Threads: {@code setenv} is not thread-safe in C; call it only while loading (package {@code tensor}
- * does, under its lock).
+ * <p>Threads: {@code setenv} is not thread-safe in C; call it only while loading (package {@code
+ * tensor} does, under its lock).
  */
 @NoException
 @Platform(value = "linux-x86_64", include = "igd_env.h", library = "jniigd_env")

@@ -11,9 +11,9 @@ import java.util.Map;
  * @param sha256 hash of the file's bytes, lower-case hex
  * @param format how it was stored, for example {@code PyTorch zip}
  * @param state the network's tensors, without wrappers and common prefixes
- * @param metadata the other values of the file by top-level key: String, Long, Double, Boolean, null, List,
- *     Map, byte[], {@link HostTensor}; nested values may share or even contain each other, so do not recurse
- *     without a limit
+ * @param metadata the other values of the file by top-level key: String, Long, Double, Boolean,
+ *     null, List, Map, byte[], {@link HostTensor}; nested values may share or even contain each
+ *     other, so do not recurse without a limit
  * @param notes what was unwrapped or stripped to get at the tensors, readable; empty if nothing
  */
 public record Checkpoint(

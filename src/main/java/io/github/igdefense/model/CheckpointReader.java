@@ -16,21 +16,26 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
- * Reads checkpoints: PyTorch files (zip and the older format) and safetensors, told apart by their content.
+ * Reads checkpoints: PyTorch files (zip and the older format) and safetensors, told apart by their
+ * content.
  *
- * <p>Nothing in a file is executed, sizes are checked before memory is reserved, and large files are mapped
- * rather than read. Tensors may lie under a wrapper key ({@code state_dict}, {@code model}, {@code net},
- * {@code ema},
- * {@code model_state_dict}) and their names may share a prefix ({@code module.}, {@code model.}); both are
- * removed and noted. Stateless and thread-safe. Cost: one pass over the file for its hash.
+ * <p>Nothing in a file is executed, sizes are checked before memory is reserved, and large files
+ * are mapped rather than read. Tensors may lie under a wrapper key ({@code state_dict}, {@code
+ * model}, {@code net}, {@code ema}, {@code model_state_dict}) and their names may share a prefix
+ * ({@code module.}, {@code model.}); both are removed and noted. Stateless and thread-safe. Cost:
+ * one pass over the file for its hash.
  */
 public final class CheckpointReader {
   private static final List<String> WRAPPERS =
       List.of("state_dict", "model", "net", "ema", "model_state_dict");
   private static final List<String> PREFIXES = List.of("module.", "model.");
-  /** Buffers of a normalisation wrapped around a model; they stand beside the prefix, not under it. */
+
+  /**
+   * Buffers of a normalisation wrapped around a model; they stand beside the prefix, not under it.
+   */
   private static final Pattern NORMALIZATION =
       Pattern.compile("(mean|std|mu|sigma|(normalize|normalizer|normalization|norm)\\..*)");
+
   private static final long MAX_PICKLE = 64L << 20;
   private static final long MAX_OPERATIONS = 4_000_000;
   private static final BigInteger MAGIC = new BigInteger("1950a86a20f9469cfc6c", 16);
@@ -40,7 +45,8 @@ public final class CheckpointReader {
   /**
    * Reads a file and finds its tensors.
    *
-   * @throws InputException if the file is missing, damaged, hostile, of another kind or without tensors
+   * @throws InputException if the file is missing, damaged, hostile, of another kind or without
+   *     tensors
    */
   public static Checkpoint read(Path file) {
     return read(file, null);
@@ -49,8 +55,8 @@ public final class CheckpointReader {
   /**
    * Reads a file whose tensors lie under given keys.
    *
-   * @param wrapper top-level keys joined by '/', for example {@code ema} or {@code averaged/state_dict}; null
-   *     to find them
+   * @param wrapper top-level keys joined by '/', for example {@code ema} or {@code
+   *     averaged/state_dict}; null to find them
    */
   public static Checkpoint read(Path file, String wrapper) {
     return read(file, Bytes.ofFile(file), wrapper);
@@ -74,8 +80,12 @@ public final class CheckpointReader {
     }
     if (!(root instanceof Map<?, ?> map)) {
       throw new InputException(
-          "expected a dictionary of tensors in " + label + ", found "
-              + (root instanceof HostTensor tensor ? "a single tensor " + tensor : "another object"));
+          "expected a dictionary of tensors in "
+              + label
+              + ", found "
+              + (root instanceof HostTensor tensor
+                  ? "a single tensor " + tensor
+                  : "another object"));
     }
     List<String> notes = new ArrayList<>();
     Map<String, Object> metadata = new LinkedHashMap<>();
@@ -83,12 +93,20 @@ public final class CheckpointReader {
     List<HostTensor> tensors = collect(state, metadata, label);
     if (tensors.isEmpty()) {
       throw new InputException(
-          "expected tensors in " + label + ", found none" + describe(map)
+          "expected tensors in "
+              + label
+              + ", found none"
+              + describe(map)
               + "; name the keys above the tensors if they lie deeper");
     }
     StateDict dict = new StateDict(stripPrefixes(tensors, notes));
     return new Checkpoint(
-        file, bytes.sha256(), format, dict, Collections.unmodifiableMap(metadata), List.copyOf(notes));
+        file,
+        bytes.sha256(),
+        format,
+        dict,
+        Collections.unmodifiableMap(metadata),
+        List.copyOf(notes));
   }
 
   private static boolean startsLikePickle(Bytes bytes) {
@@ -113,21 +131,29 @@ public final class CheckpointReader {
     if (top == null) {
       boolean arrays = zip.names().stream().anyMatch(name -> name.endsWith(".npy"));
       throw new InputException(
-          "expected a PyTorch checkpoint in " + label + ", found a zip archive without data.pkl"
+          "expected a PyTorch checkpoint in "
+              + label
+              + ", found a zip archive without data.pkl"
               + (arrays ? "; it holds NumPy arrays (.npz)" : ""));
     }
     if (zip.contains(top + "constants.pkl")) {
       throw new InputException(
-          "expected a state dict in " + label + ", found a TorchScript archive;"
+          "expected a state dict in "
+              + label
+              + ", found a TorchScript archive;"
               + " save torch.jit.load(file).state_dict() with torch.save");
     }
     if (zip.contains(top + "byteorder")) {
       Bytes order = zip.read(top + "byteorder");
-      String text = new String(order.get(0, (int) Math.min(16, order.length())), StandardCharsets.US_ASCII);
+      String text =
+          new String(order.get(0, (int) Math.min(16, order.length())), StandardCharsets.US_ASCII);
       if (!text.strip().equals("little")) {
         throw new InputException(
-            "expected little-endian values in " + label + ", found byte order '"
-                + ZipArchive.printable(text) + "'; save the file on a little-endian machine");
+            "expected little-endian values in "
+                + label
+                + ", found byte order '"
+                + ZipArchive.printable(text)
+                + "'; save the file on a little-endian machine");
       }
     }
     String directory = top;
@@ -139,7 +165,10 @@ public final class CheckpointReader {
               if (!zip.contains(name) || zip.size(name) != size) {
                 throw InputException.of(
                     "expected storage %s of %d bytes in %s, found %s; fetch or save the file again",
-                    ZipArchive.printable(key), size, label, zip.contains(name) ? zip.size(name) : "none");
+                    ZipArchive.printable(key),
+                    size,
+                    label,
+                    zip.contains(name) ? zip.size(name) : "none");
               }
               return zip.read(name);
             });
@@ -161,9 +190,12 @@ public final class CheckpointReader {
     if (!Long.valueOf(1001).equals(protocol)) {
       throw new InputException("expected torch.save protocol 1001 in " + label + ", found another");
     }
-    if (!(reader.read() instanceof Map<?, ?> system) || !Boolean.TRUE.equals(system.get("little_endian"))) {
+    if (!(reader.read() instanceof Map<?, ?> system)
+        || !Boolean.TRUE.equals(system.get("little_endian"))) {
       throw new InputException(
-          "expected little-endian values in " + label + "; save the file on a little-endian machine");
+          "expected little-endian values in "
+              + label
+              + "; save the file on a little-endian machine");
     }
     Object root = reader.read();
     Object keys = reader.read();
@@ -172,19 +204,24 @@ public final class CheckpointReader {
   }
 
   private static InputException otherKind(Bytes bytes, String label) {
-    String start = new String(bytes.get(0, (int) Math.min(600, bytes.length())), StandardCharsets.ISO_8859_1);
+    String start =
+        new String(bytes.get(0, (int) Math.min(600, bytes.length())), StandardCharsets.ISO_8859_1);
     String text = start.strip().toLowerCase(Locale.ROOT);
     String found;
     if (bytes.length() == 0) {
       found = "an empty file; fetch it again";
     } else if (text.startsWith("<!doctype") || text.startsWith("<html") || text.contains("<head")) {
-      found = "an HTML page; the download went to a web page (login, quota or moved file), fetch it again";
+      found =
+          "an HTML page; the download went to a web page (login, quota or moved file), fetch it"
+              + " again";
     } else if (text.startsWith("version https://git-lfs")) {
       found = "a Git LFS pointer; run 'git lfs pull' to get the file itself";
     } else if (start.startsWith("\u001f\u008b")) {
       found = "a gzip archive; unpack it first";
     } else if (start.length() > 262 && start.startsWith("ustar", 257)) {
-      found = "a tar archive; unpack it first (PyTorch before 0.1.10 also wrote tar: save the file again)";
+      found =
+          "a tar archive; unpack it first (PyTorch before 0.1.10 also wrote tar: save the file"
+              + " again)";
     } else if (start.startsWith("\u0089HDF")) {
       found = "an HDF5 file";
     } else if (start.startsWith("\u0093NUMPY")) {
@@ -197,7 +234,11 @@ public final class CheckpointReader {
   }
 
   private static Map<?, ?> unwrap(
-      Map<?, ?> root, String wrapper, Map<String, Object> metadata, List<String> notes, String label) {
+      Map<?, ?> root,
+      String wrapper,
+      Map<String, Object> metadata,
+      List<String> notes,
+      String label) {
     Map<?, ?> state = root;
     String path = "";
     List<String> wanted = wrapper == null ? List.of() : List.of(wrapper.split("/"));
@@ -234,7 +275,8 @@ public final class CheckpointReader {
     return null;
   }
 
-  private static List<HostTensor> collect(Map<?, ?> state, Map<String, Object> metadata, String label) {
+  private static List<HostTensor> collect(
+      Map<?, ?> state, Map<String, Object> metadata, String label) {
     List<HostTensor> tensors = new ArrayList<>();
     for (Map.Entry<?, ?> entry : state.entrySet()) {
       if (entry.getValue() instanceof HostTensor tensor) {
@@ -292,7 +334,10 @@ public final class CheckpointReader {
         break;
       }
       String key = ZipArchive.printable(String.valueOf(entry.getKey()));
-      keys.add(entry.getValue() instanceof Map<?, ?> inner ? key + " (" + inner.size() + " entries)" : key);
+      keys.add(
+          entry.getValue() instanceof Map<?, ?> inner
+              ? key + " (" + inner.size() + " entries)"
+              : key);
     }
     return "; it has the keys " + keys;
   }

@@ -6,11 +6,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The CIFAR ResNet family of basic blocks, at any width: 3×3 stem without pooling, {@code layer1..4} (strides
- * 1, 2, 2, 2), 4×4 average pooling, {@code linear}. Two blocks per layer make ResNet-18, 3-4-6-3 ResNet-34.
+ * The CIFAR ResNet family of basic blocks, at any width: 3×3 stem without pooling, {@code
+ * layer1..4} (strides 1, 2, 2, 2), 4×4 average pooling, {@code linear}. Two blocks per layer make
+ * ResNet-18, 3-4-6-3 ResNet-34.
  *
- * <p>This class holds the topology and the checkpoint's names; {@link CompiledResNet} computes with it for
- * inference, {@code training} with its own parameters.
+ * <p>This class holds the topology and the checkpoint's names; {@link CompiledResNet} computes with
+ * it for inference, {@code training} with its own parameters.
  *
  * @param inputChannels channels of an image
  * @param width channels of the stem
@@ -52,7 +53,8 @@ public record CifarResNet(
   public record Block(ConvBn first, ConvBn second, ConvBn shortcut) {}
 
   /** The topology of a given size. */
-  public static CifarResNet of(int inputChannels, int width, int classCount, int... blocksPerLayer) {
+  public static CifarResNet of(
+      int inputChannels, int width, int classCount, int... blocksPerLayer) {
     List<List<Block>> layers = new ArrayList<>();
     int in = width;
     for (int l = 0; l < blocksPerLayer.length; l++) {
@@ -96,8 +98,8 @@ public record CifarResNet(
   }
 
   /**
-   * The topology that a state dict holds: width and classes from its tensors, and every tensor of the family
-   * present in the right shape.
+   * The topology that a state dict holds: width and classes from its tensors, and every tensor of
+   * the family present in the right shape.
    *
    * @throws InputException naming the first tensor that differs or is missing
    */
@@ -112,7 +114,9 @@ public record CifarResNet(
   private static long[] shapeOf(StateDict state, String name, int dimensions) {
     if (!state.contains(name)) {
       throw new InputException(
-          "expected a CIFAR ResNet checkpoint with tensor '" + name + "', but it has none; first tensors: "
+          "expected a CIFAR ResNet checkpoint with tensor '"
+              + name
+              + "', but it has none; first tensors: "
               + String.join(", ", state.names().stream().limit(5).toList()));
     }
     long[] shape = state.get(name).shape();
@@ -127,30 +131,49 @@ public record CifarResNet(
     for (Parameter parameter : parameters()) {
       if (!state.contains(parameter.name())) {
         throw new InputException(
-            "expected tensor '" + parameter.name() + "' of shape " + text(parameter.shape())
-                + " (CIFAR ResNet, width " + width + "), but the checkpoint has none");
+            "expected tensor '"
+                + parameter.name()
+                + "' of shape "
+                + text(parameter.shape())
+                + " (CIFAR ResNet, width "
+                + width
+                + "), but the checkpoint has none");
       }
       long[] shape = state.get(parameter.name()).shape();
       if (!java.util.Arrays.equals(shape, parameter.shape())) {
         throw new InputException(
-            "expected tensor '" + parameter.name() + "' of shape " + text(parameter.shape())
-                + " (CIFAR ResNet, width " + width + "), got " + text(shape));
+            "expected tensor '"
+                + parameter.name()
+                + "' of shape "
+                + text(parameter.shape())
+                + " (CIFAR ResNet, width "
+                + width
+                + "), got "
+                + text(shape));
       }
     }
     java.util.Set<String> known =
         parameters().stream().map(Parameter::name).collect(java.util.stream.Collectors.toSet());
     for (String name : state.names()) {
-      if (name.startsWith("layer") && !name.endsWith(".num_batches_tracked") && !known.contains(name)) {
+      if (name.startsWith("layer")
+          && !name.endsWith(".num_batches_tracked")
+          && !known.contains(name)) {
         throw new InputException(
-            "expected no tensor '" + name + "' in a CIFAR ResNet of " + blockCounts() + ", but the checkpoint has"
+            "expected no tensor '"
+                + name
+                + "' in a CIFAR ResNet of "
+                + blockCounts()
+                + ", but the checkpoint has"
                 + " one; it may be of a deeper network");
       }
     }
   }
 
   private String blockCounts() {
-    return layers.stream().map(blocks -> String.valueOf(blocks.size()))
-        .collect(java.util.stream.Collectors.joining("+")) + " blocks";
+    return layers.stream()
+            .map(blocks -> String.valueOf(blocks.size()))
+            .collect(java.util.stream.Collectors.joining("+"))
+        + " blocks";
   }
 
   private static String text(long[] shape) {
@@ -219,7 +242,11 @@ public record CifarResNet(
   }
 
   private static long macs(ConvBn unit, long outputSize) {
-    return unit.in() * unit.out() * (long) (unit.kernel() * unit.kernel()) * outputSize * outputSize;
+    return unit.in()
+        * unit.out()
+        * (long) (unit.kernel() * unit.kernel())
+        * outputSize
+        * outputSize;
   }
 
   /** Builds the inference form from a state dict that {@link #of(StateDict, int...)} accepted. */

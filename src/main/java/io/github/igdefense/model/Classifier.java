@@ -6,8 +6,8 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A function from images to logits. Base models, defended models, other defenses: all are one.
  *
- * <p>Images are tensors [N,C,H,W] in [0,1] of the classifier's {@link #dtype()}; normalisation is inside.
- * Threads: unless an implementation says otherwise, calls may run at the same time.
+ * <p>Images are tensors [N,C,H,W] in [0,1] of the classifier's {@link #dtype()}; normalisation is
+ * inside. Threads: unless an implementation says otherwise, calls may run at the same time.
  */
 public interface Classifier {
   /** A short name for reports, such as {@code rn18} or {@code ig-defense(layer4, k=50, σ=0)}. */

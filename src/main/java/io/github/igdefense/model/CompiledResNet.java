@@ -13,7 +13,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
-/** Builds the inference form of a {@link CifarResNet}: batch normalisation folded, channels-last. */
+/**
+ * Builds the inference form of a {@link CifarResNet}: batch normalisation folded, channels-last.
+ */
 final class CompiledResNet {
   private static final long[] NO_DILATION = {1, 1};
 
@@ -44,7 +46,8 @@ final class CompiledResNet {
                   block.shortcut() == null ? null : fold(block.shortcut())));
         }
         stages.add(
-            new StagedNetwork.Stage("layer" + (l + 1), net.width() << l, true, x -> run(blocks, x)));
+            new StagedNetwork.Stage(
+                "layer" + (l + 1), net.width() << l, true, x -> run(blocks, x)));
       }
       Dtype headType = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
       LinearHead head =
@@ -92,9 +95,15 @@ final class CompiledResNet {
 
   /** A convolution with folded batch normalisation; its tensors belong to the network. */
   private record Convolution(
-      Tensor weight, Tensor bias, TensorOptional biasArgument, long[] stride, long[] padding, boolean onednn) {
+      Tensor weight,
+      Tensor bias,
+      TensorOptional biasArgument,
+      long[] stride,
+      long[] padding,
+      boolean onednn) {
     Tensor apply(Tensor x) {
-      // At batch 1, libtorch's own rule sends float32 convolutions past oneDNN to a path several times
+      // At batch 1, libtorch's own rule sends float32 convolutions past oneDNN to a path several
+      // times
       // slower; calling oneDNN's convolution avoids that. Under autograd, conv2d records the graph.
       if (onednn && !GradMode.is_enabled()) {
         return torch.mkldnn_convolution(x, weight, biasArgument, padding, stride, NO_DILATION, 1);
@@ -116,8 +125,14 @@ final class CompiledResNet {
       double scale = gamma[o] / Math.sqrt(variance[o] + CifarResNet.BATCH_NORM_EPSILON);
       if (!Double.isFinite(scale)) {
         throw new InputException(
-            "expected a finite scale in '" + unit.bn() + "', got weight " + gamma[o] + " and running_var "
-                + variance[o] + " at channel " + o);
+            "expected a finite scale in '"
+                + unit.bn()
+                + "', got weight "
+                + gamma[o]
+                + " and running_var "
+                + variance[o]
+                + " at channel "
+                + o);
       }
       bias[o] = beta[o] - mean[o] * scale;
       for (int i = 0; i < perOutput; i++) {

@@ -9,7 +9,8 @@ public interface DifferentiableClassifier extends Classifier {
    *
    * @param x images [N,C,H,W]; not changed
    * @param loss per-image loss of the logits
-   * @return logits [N,K], loss [N] and the gradient [N,C,H,W] of the losses' sum, in the caller's scope
+   * @return logits [N,K], loss [N] and the gradient [N,C,H,W] of the losses' sum, in the caller's
+   *     scope
    */
   LossGradient lossGradient(Tensor x, LogitLoss loss);
 

@@ -31,7 +31,8 @@ public final class Gradients {
       results[1] = Tensors.keep(losses.detach());
       results[2] = Tensors.keep(gradient);
     }
-    return new LossGradient(Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
+    return new LossGradient(
+        Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
   }
 
   /**
@@ -63,7 +64,10 @@ public final class Gradients {
                     false)));
   }
 
-  /** An element of a vector is a reference into it; detaching gives a handle that outlives the vector. */
+  /**
+   * An element of a vector is a reference into it; detaching gives a handle that outlives the
+   * vector.
+   */
   private static Tensor first(TensorVector gradients) {
     return gradients.get(0).detach();
   }

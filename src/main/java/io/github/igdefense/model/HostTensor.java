@@ -8,14 +8,17 @@ import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
- * A named tensor in host memory, as it lies in a file: possibly a strided view on a storage shared with
- * others.
+ * A named tensor in host memory, as it lies in a file: possibly a strided view on a storage shared
+ * with others.
  *
- * <p>Immutable and thread-safe. Holds no native memory; a large checkpoint's values stay in the mapped file
- * until read. The accessors copy into fresh row-major arrays.
+ * <p>Immutable and thread-safe. Holds no native memory; a large checkpoint's values stay in the
+ * mapped file until read. The accessors copy into fresh row-major arrays.
  */
 public final class HostTensor {
-  /** Values of one storage; filled after the tensors were described when the file is laid out that way. */
+  /**
+   * Values of one storage; filled after the tensors were described when the file is laid out that
+   * way.
+   */
   static final class Storage {
     final ElementType type;
     final long numel;
@@ -75,7 +78,8 @@ public final class HostTensor {
     if (Math.multiplyExact(numel, type.bytes()) != bytes.length()) {
       throw new IllegalArgumentException(
           String.format(
-              "shape %s of %s does not fit %d bytes", Arrays.toString(shape), type.label(), bytes.length()));
+              "shape %s of %s does not fit %d bytes",
+              Arrays.toString(shape), type.label(), bytes.length()));
     }
     return new HostTensor(name, new Storage(type, numel, bytes), 0, shape, rowMajor(shape));
   }
@@ -148,8 +152,8 @@ public final class HostTensor {
   }
 
   /**
-   * The elements row-major as little-endian bytes of {@link #type()}: a slice of the storage if contiguous,
-   * else a copy. Read-only, position 0.
+   * The elements row-major as little-endian bytes of {@link #type()}: a slice of the storage if
+   * contiguous, else a copy. Read-only, position 0.
    *
    * @throws InputException if the tensor exceeds 1 GiB
    */
@@ -162,14 +166,18 @@ public final class HostTensor {
     }
     ByteBuffer copy = allocate(count(1 << 30, size), size);
     byte[] element = new byte[size];
-    forEach((to, from) -> {
-      storage.bytes.get(from * size, element, 0, size);
-      copy.put(to * size, element);
-    });
+    forEach(
+        (to, from) -> {
+          storage.bytes.get(from * size, element, 0, size);
+          copy.put(to * size, element);
+        });
     return copy.asReadOnlyBuffer().order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  /** The elements row-major, rounded to float32 where the stored type is wider; booleans become 0 and 1. */
+  /**
+   * The elements row-major, rounded to float32 where the stored type is wider; booleans become 0
+   * and 1.
+   */
   public float[] toFloats() {
     float[] values = new float[count(Integer.MAX_VALUE - 8, 1)];
     Bytes bytes = storage.bytes;

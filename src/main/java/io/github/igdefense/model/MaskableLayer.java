@@ -1,7 +1,8 @@
 package io.github.igdefense.model;
 
 /**
- * A layer whose units (channels) can be ranked and masked. The mask multiplies the output of the stage.
+ * A layer whose units (channels) can be ranked and masked. The mask multiplies the output of the
+ * stage.
  *
  * @param name the stage's name in the checkpoint, such as {@code layer4}
  * @param units number of channels U

@@ -37,11 +37,12 @@ public final class Networks {
   }
 
   /**
-   * Opens a network from a checkpoint file, or one that is shipped in the jar: {@code embedded:NAME}.
+   * Opens a network from a checkpoint file, or one that is shipped in the jar: {@code
+   * embedded:NAME}.
    *
    * @param architecture one of {@link #architectures}
-   * @throws InputException for an unknown architecture, an unreadable or hostile file, or one that holds
-   *     another architecture (naming the first tensor that differs)
+   * @throws InputException for an unknown architecture, an unreadable or hostile file, or one that
+   *     holds another architecture (naming the first tensor that differs)
    */
   public static StagedNetwork open(String architecture, String checkpoint, Dtype dtype) {
     if (!checkpoint.startsWith(EMBEDDED)) {
@@ -50,11 +51,13 @@ public final class Networks {
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
     if (!SHIPPED.contains(name)) {
-      throw new InputException("expected a shipped checkpoint of " + SHIPPED + ", got '" + name + "'");
+      throw new InputException(
+          "expected a shipped checkpoint of " + SHIPPED + ", got '" + name + "'");
     }
     try (InputStream in = Networks.class.getResourceAsStream(resource)) {
       if (in == null) {
-        throw new InputException("the shipped checkpoint " + resource + " is missing from this jar");
+        throw new InputException(
+            "the shipped checkpoint " + resource + " is missing from this jar");
       }
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
@@ -64,7 +67,8 @@ public final class Networks {
         Files.deleteIfExists(copy);
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot unpack the shipped checkpoint " + name + ": " + e.getMessage(), e);
+      throw new UncheckedIOException(
+          "cannot unpack the shipped checkpoint " + name + ": " + e.getMessage(), e);
     }
   }
 
@@ -92,7 +96,10 @@ public final class Networks {
     return net.compile(randomState(net, seed), dtype, architecture, "random");
   }
 
-  /** He-initialised parameters: convolutions N(0, 2/fan-in), classifier uniform, batch normalisation identity. */
+  /**
+   * He-initialised parameters: convolutions N(0, 2/fan-in), classifier uniform, batch normalisation
+   * identity.
+   */
   public static StateDict randomState(CifarResNet net, long seed) {
     Random random = new Random(seed);
     List<HostTensor> tensors = new ArrayList<>();

@@ -25,8 +25,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * The safetensors format: the length of a JSON header (8 bytes), the header, the values without gaps. Our own
- * checkpoints are written in it. Stateless and thread-safe.
+ * The safetensors format: the length of a JSON header (8 bytes), the header, the values without
+ * gaps. Our own checkpoints are written in it. Stateless and thread-safe.
  */
 public final class SafeTensors {
   private static final String METADATA = "__metadata__";
@@ -84,7 +84,8 @@ public final class SafeTensors {
       end = range[1];
     }
     if (end != data.length()) {
-      throw bad(label, "its tensors take " + end + " bytes but " + data.length() + " follow the header");
+      throw bad(
+          label, "its tensors take " + end + " bytes but " + data.length() + " follow the header");
     }
     texts.forEach(root::putIfAbsent);
     return root;
@@ -96,8 +97,13 @@ public final class SafeTensors {
     JsonNode extents = entry.get("shape");
     JsonNode offsets = entry.get("data_offsets");
     JsonNode code = entry.get("dtype");
-    if (extents == null || !extents.isArray() || extents.size() > 64
-        || offsets == null || !offsets.isArray() || offsets.size() != 2 || code == null) {
+    if (extents == null
+        || !extents.isArray()
+        || extents.size() > 64
+        || offsets == null
+        || !offsets.isArray()
+        || offsets.size() != 2
+        || code == null) {
       throw bad(label, "tensor " + shown + " lacks dtype, shape or data_offsets");
     }
     ElementType type = type(code.asText(), shown, label);
@@ -110,7 +116,8 @@ public final class SafeTensors {
     }
     for (long extent : shape) {
       if (!empty && extent > data.length() / size) {
-        throw bad(label, "shape " + Arrays.toString(shape) + " of tensor " + shown + " exceeds the file");
+        throw bad(
+            label, "shape " + Arrays.toString(shape) + " of tensor " + shown + " exceeds the file");
       }
       size = empty ? 0 : size * extent;
     }
@@ -144,7 +151,9 @@ public final class SafeTensors {
       case "I8" -> ElementType.INT8;
       case "U8" -> ElementType.UINT8;
       case "BOOL" -> ElementType.BOOL;
-      default -> throw bad(label, "tensor " + shown + " has the unknown type " + ZipArchive.printable(code));
+      default ->
+          throw bad(
+              label, "tensor " + shown + " has the unknown type " + ZipArchive.printable(code));
     };
   }
 
@@ -164,8 +173,8 @@ public final class SafeTensors {
   }
 
   /**
-   * Writes tensors in their order, atomically; the same content gives the same bytes. Strided tensors are
-   * written row-major.
+   * Writes tensors in their order, atomically; the same content gives the same bytes. Strided
+   * tensors are written row-major.
    *
    * @param metadata free text values in their order, stored as {@code __metadata__}
    * @throws java.io.UncheckedIOException if the file cannot be written
@@ -223,6 +232,10 @@ public final class SafeTensors {
 
   private static InputException bad(String label, String what) {
     return new InputException(
-        "expected a sound safetensors file in " + label + ", but " + what + "; fetch or save the file again");
+        "expected a sound safetensors file in "
+            + label
+            + ", but "
+            + what
+            + "; fetch or save the file again");
   }
 }

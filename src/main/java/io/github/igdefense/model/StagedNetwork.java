@@ -14,18 +14,23 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * A trained network as a list of named stages, so that it can be cut after any of them: {@code suffix(prefix(x,
- * layer), layer)} is {@code forward(x)} to the last bit, as both run the same stages.
+ * A trained network as a list of named stages, so that it can be cut after any of them: {@code
+ * suffix(prefix(x, layer), layer)} is {@code forward(x)} to the last bit, as both run the same
+ * stages.
  *
- * <p>This is the inference form: batch normalisation (running statistics) is folded into the convolutions,
- * parameters carry no gradients, activations are channels-last. Use {@link Networks} to build one.
+ * <p>This is the inference form: batch normalisation (running statistics) is folded into the
+ * convolutions, parameters carry no gradients, activations are channels-last. Use {@link Networks}
+ * to build one.
  *
- * <p>Owns its parameters' native memory until {@link #close}. Threads: any number may compute at the same
- * time; none may after {@code close}.
+ * <p>Owns its parameters' native memory until {@link #close}. Threads: any number may compute at
+ * the same time; none may after {@code close}.
  */
 public final class StagedNetwork implements DifferentiableClassifier, AutoCloseable {
 
-  /** One step of the network: a tensor in, a new tensor out, in the innermost scope; its input unchanged. */
+  /**
+   * One step of the network: a tensor in, a new tensor out, in the innermost scope; its input
+   * unchanged.
+   */
   @FunctionalInterface
   public interface Step {
     /** Applies the stage. */
@@ -147,16 +152,20 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     throw new InputException(
-        "expected a maskable layer of " + architecture + " ("
+        "expected a maskable layer of "
+            + architecture
+            + " ("
             + layers.stream()
                 .map(l -> l.name() + " with " + l.units() + " units")
                 .collect(Collectors.joining(", "))
-            + "), got '" + name + "'");
+            + "), got '"
+            + name
+            + "'");
   }
 
   /**
-   * The activation [N,U,H,W] after {@code layer}. Differentiable with respect to {@code x} where the calling
-   * thread's grad mode is on.
+   * The activation [N,U,H,W] after {@code layer}. Differentiable with respect to {@code x} where
+   * the calling thread's grad mode is on.
    */
   public Tensor prefix(Tensor x, MaskableLayer layer) {
     checkInput(x);
@@ -193,8 +202,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
   public Tensor pool(Tensor activation) {
-    return Tensors.scoped(
-        () -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+    return Tensors.scoped(() -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
   }
 
   @Override
@@ -209,22 +217,40 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return Gradients.of(x, this::forward, loss);
   }
 
-  /** The images of a batch as this network takes them: [N,C,H,W] of its type, in the caller's scope. */
+  /**
+   * The images of a batch as this network takes them: [N,C,H,W] of its type, in the caller's scope.
+   */
   public Tensor tensor(ImageBatch batch) {
     return Batches.tensor(batch, dtype);
   }
 
   private void checkInput(Tensor x) {
     checkOpen();
-    if (x.dim() != 4 || x.size(1) != inputChannels || x.size(2) != imageSize || x.size(3) != imageSize) {
+    if (x.dim() != 4
+        || x.size(1) != inputChannels
+        || x.size(2) != imageSize
+        || x.size(3) != imageSize) {
       throw new InputException(
-          "expected images [N," + inputChannels + "," + imageSize + "," + imageSize + "] for "
-              + architecture + ", got " + Arrays.toString(Tensors.shape(x))
+          "expected images [N,"
+              + inputChannels
+              + ","
+              + imageSize
+              + ","
+              + imageSize
+              + "] for "
+              + architecture
+              + ", got "
+              + Arrays.toString(Tensors.shape(x))
               + "; choose data of this size, or a checkpoint for these images");
     }
     if (x.scalar_type().intern() != dtype.scalarType()) {
       throw new InputException(
-          "expected " + dtype + " images for " + architecture + ", got " + x.scalar_type().intern());
+          "expected "
+              + dtype
+              + " images for "
+              + architecture
+              + ", got "
+              + x.scalar_type().intern());
     }
   }
 

@@ -60,7 +60,9 @@ public final class StateDict implements Iterable<HostTensor> {
     if (tensor == null) {
       List<String> some = new ArrayList<>(tensors.keySet());
       String found =
-          some.size() <= 8 ? some.toString() : some.subList(0, 8) + " and " + (some.size() - 8) + " more";
+          some.size() <= 8
+              ? some.toString()
+              : some.subList(0, 8) + " and " + (some.size() - 8) + " more";
       throw new InputException("expected a tensor " + name + ", found only " + found);
     }
     return tensor;

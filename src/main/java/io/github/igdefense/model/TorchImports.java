@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.function.BiFunction;
 
 /**
- * What a pickle written by {@code torch.save} may import: tensors and their storages, ordered dictionaries,
- * sizes, element types and NumPy scalars. For one file and one thread.
+ * What a pickle written by {@code torch.save} may import: tensors and their storages, ordered
+ * dictionaries, sizes, element types and NumPy scalars. For one file and one thread.
  */
 final class TorchImports implements PickleReader.Imports {
   private static final Map<String, ElementType> STORAGES =
@@ -31,10 +31,13 @@ final class TorchImports implements PickleReader.Imports {
           "CharStorage", ElementType.INT8,
           "ByteStorage", ElementType.UINT8,
           "BoolStorage", ElementType.BOOL);
+
   /** Expanded tensors (stride 0) may not have more elements than this beyond their storage. */
   private static final long MAX_EXPANDED = 1L << 24;
+
   /** Tensors in one file; bounds what a short pickle can make. */
   private static final int MAX_TENSORS = 200_000;
+
   /** Items or bytes that all calls together may copy. */
   private static final long MAX_COPIED = 16L << 20;
 
@@ -53,7 +56,8 @@ final class TorchImports implements PickleReader.Imports {
   /**
    * Prepares for one file.
    *
-   * @param loader gives the bytes of a storage by key and byte count, or null if they come later in the file
+   * @param loader gives the bytes of a storage by key and byte count, or null if they come later in
+   *     the file
    */
   TorchImports(String label, BiFunction<String, Long, Bytes> loader) {
     this.label = label;
@@ -68,7 +72,8 @@ final class TorchImports implements PickleReader.Imports {
   @Override
   public Object find(String module, String name) {
     return switch (module) {
-      case "collections" -> name.equals("OrderedDict") ? (PickleReader.Function) this::orderedDict : null;
+      case "collections" ->
+          name.equals("OrderedDict") ? (PickleReader.Function) this::orderedDict : null;
       case "torch._utils" ->
           switch (name) {
             case "_rebuild_tensor" -> (PickleReader.Function) a -> tensor(a, 4, null);
@@ -93,7 +98,8 @@ final class TorchImports implements PickleReader.Imports {
     return switch (name) {
       case "UntypedStorage", "_UntypedStorage" -> new StorageType(ElementType.UINT8, true);
       case "Size" -> (PickleReader.Function) a -> a.size() == 1 ? a.get(0) : List.of();
-      case "device" -> (PickleReader.Function) a -> a.isEmpty() ? "cpu" : String.valueOf(scalar(a.get(0)));
+      case "device" ->
+          (PickleReader.Function) a -> a.isEmpty() ? "cpu" : String.valueOf(scalar(a.get(0)));
       case "float32", "float" -> ElementType.FLOAT32;
       case "float64", "double" -> ElementType.FLOAT64;
       case "float16", "half" -> ElementType.FLOAT16;
@@ -116,7 +122,9 @@ final class TorchImports implements PickleReader.Imports {
     if (arguments.size() == 1 && arguments.get(0) instanceof List<?> pairs) {
       countCopy(8L * pairs.size());
       for (Object pair : pairs) {
-        if (!(pair instanceof List<?> two) || two.size() != 2 || !(two.get(0) instanceof String key)) {
+        if (!(pair instanceof List<?> two)
+            || two.size() != 2
+            || !(two.get(0) instanceof String key)) {
           throw bad("an ordered dictionary has no (text, value) pairs");
         }
         if (map.containsKey(key)) {
@@ -192,7 +200,8 @@ final class TorchImports implements PickleReader.Imports {
     } catch (ArithmeticException e) {
       throw bad(
           String.format(
-              "a tensor with shape %s, strides %s and offset %d does not fit its storage of %d elements",
+              "a tensor with shape %s, strides %s and offset %d does not fit its storage of %d"
+                  + " elements",
               Arrays.toString(shape), Arrays.toString(strides), start, available));
     }
   }
@@ -341,7 +350,8 @@ final class TorchImports implements PickleReader.Imports {
         throw bad("the list of storages does not match the tensors");
       }
       if (file.length() - at < 8) {
-        throw bad("it ends before storage " + ZipArchive.printable((String) key) + ", so it was cut off");
+        throw bad(
+            "it ends before storage " + ZipArchive.printable((String) key) + ", so it was cut off");
       }
       long numel = file.getLong(at);
       at += 8;
@@ -364,7 +374,10 @@ final class TorchImports implements PickleReader.Imports {
 
   private InputException bad(String what) {
     return new InputException(
-        "expected a sound PyTorch checkpoint in " + label + ", but " + what
+        "expected a sound PyTorch checkpoint in "
+            + label
+            + ", but "
+            + what
             + "; fetch or save the file again");
   }
 }

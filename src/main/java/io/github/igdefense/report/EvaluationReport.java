@@ -31,7 +31,9 @@ public final class EvaluationReport {
           "fgsm",
           new String[] {"FGSM", "One step along the sign of the gradient of the cross-entropy."},
           "pgd",
-          new String[] {"PGD", "Steps along the gradient of the cross-entropy from a random start."},
+          new String[] {
+            "PGD", "Steps along the gradient of the cross-entropy from a random start."
+          },
           "apgd-ce",
           new String[] {
             "APGD-CE", "Auto-PGD on the cross-entropy: the step size halves where progress stalls."
@@ -42,7 +44,8 @@ public final class EvaluationReport {
           new String[] {"APGD-CW", "Auto-PGD on the Carlini-Wagner margin."},
           "apgd-t",
           new String[] {
-            "APGD-T", "Auto-PGD on the targeted difference of logits ratio, one target class after another."
+            "APGD-T",
+            "Auto-PGD on the targeted difference of logits ratio, one target class after another."
           });
 
   private EvaluationReport() {}
@@ -74,9 +77,10 @@ public final class EvaluationReport {
             Warning.caution(
                 "no_smoothing",
                 row.title()
-                    + ": without smoothing the worst-case gain of this defense is zero. Its pseudo-label comes from"
-                    + " the base model, so images that fool the base model fool it too; accuracies against"
-                    + " direct attacks alone are no evidence of robustness."));
+                    + ": without smoothing the worst-case gain of this defense is zero. Its"
+                    + " pseudo-label comes from the base model, so images that fool the base model"
+                    + " fool it too; accuracies against direct attacks alone are no evidence of"
+                    + " robustness."));
       }
     }
     gallery(report, comparison);
@@ -125,7 +129,9 @@ public final class EvaluationReport {
     }
     if (result.evaluationsPerImage() > 1) {
       out.note(
-          "Judged by the majority of " + result.evaluationsPerImage() + " evaluations with fresh noise.");
+          "Judged by the majority of "
+              + result.evaluationsPerImage()
+              + " evaluations with fresh noise.");
     }
     return out.build();
   }
@@ -134,7 +140,10 @@ public final class EvaluationReport {
     return values.stream().mapToDouble(v -> v == null ? Double.NaN : v).toArray();
   }
 
-  /** The images the first attack broke on the base model, and what the last classifier makes of them. */
+  /**
+   * The images the first attack broke on the base model, and what the last classifier makes of
+   * them.
+   */
   private static void gallery(RunReport.Builder report, Comparison comparison) {
     if (comparison.attacks().isEmpty()) {
       return;

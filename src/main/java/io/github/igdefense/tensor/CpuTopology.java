@@ -12,8 +12,8 @@ public final class CpuTopology {
   private CpuTopology() {}
 
   /**
-   * Physical cores among the CPUs this process may run on: hyper-threads of one core count once. Falls back
-   * on the JVM's count where {@code /sys} tells nothing.
+   * Physical cores among the CPUs this process may run on: hyper-threads of one core count once.
+   * Falls back on the JVM's count where {@code /sys} tells nothing.
    */
   public static int physicalCores() {
     int available = Runtime.getRuntime().availableProcessors();
@@ -23,7 +23,8 @@ public final class CpuTopology {
       try {
         cores.add(
             Files.readString(topology.resolve("physical_package_id")).trim()
-                + ":" + Files.readString(topology.resolve("core_id")).trim());
+                + ":"
+                + Files.readString(topology.resolve("core_id")).trim());
       } catch (IOException e) {
         return available;
       }

@@ -23,14 +23,13 @@ import java.util.TreeMap;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * What this machine and process look like to the engine: for {@code igd doctor}, and for the provenance of
- * results. Plain values only, ready to be written as JSON; nothing native is held.
+ * What this machine and process look like to the engine: for {@code igd doctor}, and for the
+ * provenance of results. Plain values only, ready to be written as JSON; nothing native is held.
  *
  * @param problems what is wrong and what to do about it, one sentence each; empty if nothing is
  */
@@ -54,7 +53,8 @@ public record Diagnostics(
   /**
    * @param features of the instruction sets that matter here, whether this processor has each
    */
-  public record Processor(String model, int logicalCpus, int physicalCores, Map<String, Boolean> features) {}
+  public record Processor(
+      String model, int logicalCpus, int physicalCores, Map<String, Boolean> features) {}
 
   /**
    * Our native library.
@@ -70,23 +70,30 @@ public record Diagnostics(
   /**
    * Libraries mapped into this process.
    *
-   * @param duplicated kinds of which more than one file is mapped: two of them fight for the cores, or crash
+   * @param duplicated kinds of which more than one file is mapped: two of them fight for the cores,
+   *     or crash
    */
   public record Libraries(
-      List<String> libtorch, List<String> openMp, List<String> blas, List<String> kernels, List<String> duplicated) {}
+      List<String> libtorch,
+      List<String> openMp,
+      List<String> blas,
+      List<String> kernels,
+      List<String> duplicated) {}
 
   /**
    * @param cpuCapability the instruction set that libtorch's own loops use
    * @param oneDnn whether convolutions can go to oneDNN
    */
-  public record Libtorch(String cpuCapability, boolean oneDnn, boolean openMp, boolean mkl, String config) {}
+  public record Libtorch(
+      String cpuCapability, boolean oneDnn, boolean openMp, boolean mkl, String config) {}
 
   /**
    * @param reason why no device can be used; null where one can
-   * @param libraries each library that CUDA computation needs, and whether the dynamic linker finds it; empty for the
-   *     CPU build of libtorch, which needs none
+   * @param libraries each library that CUDA computation needs, and whether the dynamic linker finds
+   *     it; empty for the CPU build of libtorch, which needs none
    */
-  public record Cuda(boolean available, int devices, String reason, Map<String, Boolean> libraries) {}
+  public record Cuda(
+      boolean available, int devices, String reason, Map<String, Boolean> libraries) {}
 
   /** JavaCPP's cache, where the native libraries are unpacked. */
   public record Cache(String folder, boolean writeable, long freeBytes) {}
@@ -135,12 +142,15 @@ public record Diagnostics(
           "libcusolver.so.12",
           "libcusparse.so.12",
           "libnccl.so.2");
+
   /** libtorch and its libraries, unpacked. */
   private static final long CACHE_BYTES = 450L << 20;
+
   private static final double BFLOAT16_TOLERANCE = 0.02;
 
   /**
-   * Looks at everything. Loads the native libraries and takes about a second, most of it for {@link #bfloat16Probe()}.
+   * Looks at everything. Loads the native libraries and takes about a second, most of it for {@link
+   * #bfloat16Probe()}.
    *
    * @throws NativeLoadException when they cannot be loaded
    */
@@ -187,8 +197,9 @@ public record Diagnostics(
   }
 
   /**
-   * Compares a convolution in bfloat16 with the same in float32: is it right on this processor, and is it
-   * faster? Takes about a quarter of a second. Some processors and library versions compute bfloat16 slowly.
+   * Compares a convolution in bfloat16 with the same in float32: is it right on this processor, and
+   * is it faster? Takes about a quarter of a second. Some processors and library versions compute
+   * bfloat16 slowly.
    */
   public static BFloat16 bfloat16Probe() {
     try (PointerScope scope = new PointerScope()) {
@@ -207,8 +218,7 @@ public record Diagnostics(
       try (PointerScope inner = new PointerScope()) {
         Tensor expected = torch.conv2d(x32, w32);
         Tensor actual = torch.conv2d(x16, w16).to(ScalarType.Float);
-        error =
-            torch.norm(actual.sub(expected)).item_double() / torch.norm(expected).item_double();
+        error = torch.norm(actual.sub(expected)).item_double() / torch.norm(expected).item_double();
       }
       double nanos32 = medianNanos(x32, w32);
       double nanos16 = medianNanos(x16, w16);
@@ -264,7 +274,9 @@ public record Diagnostics(
     }
   }
 
-  /** The paths of all shared libraries in this process, each once, in the order of their addresses. */
+  /**
+   * The paths of all shared libraries in this process, each once, in the order of their addresses.
+   */
   static List<String> mappedLibraries() {
     Set<String> paths = new LinkedHashSet<>();
     try {
@@ -292,9 +304,13 @@ public record Diagnostics(
       if (name.startsWith("libtorch") || name.startsWith("libc10")) {
         libtorch.add(path);
         if (!name.startsWith("libtorch.so")) {
-          byKind.computeIfAbsent(name.replaceAll("[-.].*", ""), k -> new LinkedHashSet<>()).add(path);
+          byKind
+              .computeIfAbsent(name.replaceAll("[-.].*", ""), k -> new LinkedHashSet<>())
+              .add(path);
         }
-      } else if (name.startsWith("libgomp") || name.startsWith("libomp") || name.startsWith("libiomp")) {
+      } else if (name.startsWith("libgomp")
+          || name.startsWith("libomp")
+          || name.startsWith("libiomp")) {
         openMp.add(path);
         byKind.computeIfAbsent("OpenMP runtime", k -> new LinkedHashSet<>()).add(path);
       } else if (name.matches("lib(open)?blas.*|libmkl_rt.*|libblis.*|libcblas.*")
@@ -325,8 +341,8 @@ public record Diagnostics(
       return new Cuda(
           false,
           0,
-          "CPU build of libtorch on the class path; for CUDA, replace the classifier linux-x86_64 of"
-              + " org.bytedeco:pytorch by linux-x86_64-gpu and add org.bytedeco:cuda",
+          "CPU build of libtorch on the class path; for CUDA, replace the classifier linux-x86_64"
+              + " of org.bytedeco:pytorch by linux-x86_64-gpu and add org.bytedeco:cuda",
           Map.of());
     }
     Map<String, Boolean> found = new LinkedHashMap<>();
@@ -334,16 +350,24 @@ public record Diagnostics(
       found.put(library, findable(library));
     }
     List<String> missing =
-        found.entrySet().stream().filter(entry -> !entry.getValue()).map(Map.Entry::getKey).toList();
+        found.entrySet().stream()
+            .filter(entry -> !entry.getValue())
+            .map(Map.Entry::getKey)
+            .toList();
     String reason =
         missing.isEmpty()
             ? "all libraries are there, but the driver reports no device"
-            : "missing: " + String.join(", ", missing) + "; install CUDA 13 and cuDNN 9, or put their"
+            : "missing: "
+                + String.join(", ", missing)
+                + "; install CUDA 13 and cuDNN 9, or put their"
                 + " folders on LD_LIBRARY_PATH";
     return new Cuda(false, 0, reason, found);
   }
 
-  /** Whether the dynamic linker would find a library, by name: on its path, in its cache or in the usual folders. */
+  /**
+   * Whether the dynamic linker would find a library, by name: on its path, in its cache or in the
+   * usual folders.
+   */
   private static boolean findable(String library) {
     List<String> folders = new ArrayList<>();
     String path = ProcessEnvironment.igd_getenv("LD_LIBRARY_PATH");
@@ -374,7 +398,8 @@ public record Diagnostics(
   private static Cache readCache() {
     try {
       File folder = Loader.getCacheDir();
-      return new Cache(folder.getPath(), Files.isWritable(folder.toPath()), folder.getUsableSpace());
+      return new Cache(
+          folder.getPath(), Files.isWritable(folder.toPath()), folder.getUsableSpace());
     } catch (IOException e) {
       return new Cache(e.getMessage(), false, 0);
     }
@@ -407,35 +432,47 @@ public record Diagnostics(
     List<String> problems = new ArrayList<>();
     for (String kind : libraries.duplicated()) {
       problems.add(
-          "more than one " + kind + " is loaded: they compete for the cores or crash; unset LD_PRELOAD and"
+          "more than one "
+              + kind
+              + " is loaded: they compete for the cores or crash; unset LD_PRELOAD and"
               + " LD_LIBRARY_PATH, or remove the one that does not come from the JavaCPP cache");
     }
     String blas = environment.get("OPENBLAS_NUM_THREADS");
     if (!"1".equals(blas)) {
       problems.add(
-          "OPENBLAS_NUM_THREADS is " + blas + ": OpenBLAS's own threads fight with OpenMP's (several times"
+          "OPENBLAS_NUM_THREADS is "
+              + blas
+              + ": OpenBLAS's own threads fight with OpenMP's (several times"
               + " slower for single images); unset it or set it to 1");
     }
     if (environment.get("OPENBLAS_CORETYPE") != null) {
       problems.add(
-          "OPENBLAS_CORETYPE is " + environment.get("OPENBLAS_CORETYPE") + ": matrix products may use less than"
+          "OPENBLAS_CORETYPE is "
+              + environment.get("OPENBLAS_CORETYPE")
+              + ": matrix products may use less than"
               + " this processor can; unset it for benchmarks");
     }
     if (threads.libtorch() > processor.physicalCores()) {
       problems.add(
-          threads.libtorch() + " threads on " + processor.physicalCores() + " physical cores: fewer are faster");
+          threads.libtorch()
+              + " threads on "
+              + processor.physicalCores()
+              + " physical cores: fewer are faster");
     }
     if (!libtorch.oneDnn()) {
-      problems.add("this libtorch has no oneDNN: convolutions are slow; use the linux-x86_64 build");
+      problems.add(
+          "this libtorch has no oneDNN: convolutions are slow; use the linux-x86_64 build");
     }
     if (!processor.features().get("avx2")) {
-      problems.add("this processor has no AVX2: expect a fraction of the speed that the README states");
+      problems.add(
+          "this processor has no AVX2: expect a fraction of the speed that the README states");
     }
     if (!bfloat16.correct()) {
       problems.add(
           String.format(
               Locale.ROOT,
-              "bfloat16 convolutions are wrong here (relative error %.3g): do not use --dtype bfloat16",
+              "bfloat16 convolutions are wrong here (relative error %.3g): do not use --dtype"
+                  + " bfloat16",
               bfloat16.relativeError()));
     }
     if (!cuda.available() && !cuda.libraries().isEmpty()) {
@@ -443,11 +480,18 @@ public record Diagnostics(
     }
     if (!cache.writeable()) {
       problems.add(
-          "the JavaCPP cache " + cache.folder() + " is not writeable; use -Dorg.bytedeco.javacpp.cachedir=DIR");
+          "the JavaCPP cache "
+              + cache.folder()
+              + " is not writeable; use -Dorg.bytedeco.javacpp.cachedir=DIR");
     } else if (cache.freeBytes() < CACHE_BYTES) {
       problems.add(
-          "the JavaCPP cache " + cache.folder() + " has " + (cache.freeBytes() >> 20) + " MiB free, and unpacking"
-              + " takes " + (CACHE_BYTES >> 20));
+          "the JavaCPP cache "
+              + cache.folder()
+              + " has "
+              + (cache.freeBytes() >> 20)
+              + " MiB free, and unpacking"
+              + " takes "
+              + (CACHE_BYTES >> 20));
     }
     return List.copyOf(problems);
   }

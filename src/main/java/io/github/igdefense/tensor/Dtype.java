@@ -44,7 +44,8 @@ public enum Dtype {
         return dtype;
       }
     }
-    throw new IllegalArgumentException("expected dtype float32, float64 or bfloat16, got '" + text + "'");
+    throw new IllegalArgumentException(
+        "expected dtype float32, float64 or bfloat16, got '" + text + "'");
   }
 
   @Override

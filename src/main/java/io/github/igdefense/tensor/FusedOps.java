@@ -11,9 +11,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * Our native kernels on libtorch tensors: no copies, the kernels work on the tensors' own memory.
  *
- * <p>Activations are [N,U,H,W] or [N,U], float32 or float64 (bfloat16 is widened first), in any layout;
- * contiguous and channels-last ones are read in place. Results come in the caller's scope. Threads: any
- * number of calls may run at the same time on different outputs.
+ * <p>Activations are [N,U,H,W] or [N,U], float32 or float64 (bfloat16 is widened first), in any
+ * layout; contiguous and channels-last ones are read in place. Results come in the caller's scope.
+ * Threads: any number of calls may run at the same time on different outputs.
  */
 public final class FusedOps {
   private static final int FLOAT32 = 0;
@@ -30,8 +30,8 @@ public final class FusedOps {
       Tensor logits, Tensor pooled, Tensor firstLogits, Tensor softWeights, Tensor softMask) {}
 
   /**
-   * Masked head, forward (Kulkarni and Weng 2024, Sec. 4): pool, first logits, softmax with temperature,
-   * class-weighted mask, final logits in one pass.
+   * Masked head, forward (Kulkarni and Weng 2024, Sec. 4): pool, first logits, softmax with
+   * temperature, class-weighted mask, final logits in one pass.
    *
    * @param activation [N,U,H,W] or [N,U]
    * @param weight [K,U], contiguous, in the head's type
@@ -40,7 +40,12 @@ public final class FusedOps {
    * @param firstLogits [N,K] from a smoothed pass, or null to compute them from the same activation
    */
   public static MaskedHead maskedHead(
-      Tensor activation, Tensor weight, Tensor bias, Tensor masks, double temperature, Tensor firstLogits) {
+      Tensor activation,
+      Tensor weight,
+      Tensor bias,
+      Tensor masks,
+      double temperature,
+      Tensor firstLogits) {
     Tensor[] out = new Tensor[5];
     try (PointerScope scope = new PointerScope()) {
       Strided a = Strided.of(activation, weight.scalar_type().intern());
@@ -84,7 +89,8 @@ public final class FusedOps {
    * Gradients of the masked head.
    *
    * @param activation gradient with respect to the activation, in its shape and layout
-   * @param firstLogits gradient [N,K] with respect to given first logits; null if the head computed its own
+   * @param firstLogits gradient [N,K] with respect to given first logits; null if the head computed
+   *     its own
    */
   public record MaskedHeadGradient(Tensor activation, Tensor firstLogits) {}
 

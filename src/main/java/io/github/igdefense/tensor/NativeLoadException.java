@@ -20,14 +20,19 @@ public final class NativeLoadException extends RuntimeException {
     if (!platform.equals("linux-x86_64")) {
       remedy = "this build runs on linux-x86_64; this JVM reports " + platform + ".";
     } else if (String.valueOf(root.getMessage()).contains("No space left")) {
-      remedy = "the cache folder " + cacheFolder() + " is full: libtorch needs about 400 MB there (set"
-          + " -Dorg.bytedeco.javacpp.cachedir=DIR to use another).";
+      remedy =
+          "the cache folder "
+              + cacheFolder()
+              + " is full: libtorch needs about 400 MB there (set"
+              + " -Dorg.bytedeco.javacpp.cachedir=DIR to use another).";
     } else if (String.valueOf(root.getMessage()).contains("classifier")) {
-      return new NativeLoadException("could not load the native libraries: " + root.getMessage(), error);
+      return new NativeLoadException(
+          "could not load the native libraries: " + root.getMessage(), error);
     } else {
       remedy =
-          "check that org.bytedeco:pytorch:2.10.0-1.5.13 and org.bytedeco:openblas:0.3.31-1.5.13, each with"
-              + " classifier linux-x86_64, are on the class path, that " + cacheFolder()
+          "check that org.bytedeco:pytorch:2.10.0-1.5.13 and org.bytedeco:openblas:0.3.31-1.5.13,"
+              + " each with classifier linux-x86_64, are on the class path, that "
+              + cacheFolder()
               + " is writeable, and that LD_LIBRARY_PATH names no other libtorch.";
     }
     return new NativeLoadException(

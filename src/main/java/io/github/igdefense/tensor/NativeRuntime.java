@@ -15,20 +15,24 @@ import org.slf4j.LoggerFactory;
  * <p>Order matters, and each step is here for a reason:
  *
  * <ol>
- *   <li>JavaCPP's pointer collector is turned off: memory is freed by scopes alone (its collector takes a
- *       global lock and reads {@code /proc} on every allocation).
- *   <li>The environment gets {@code OPENBLAS_NUM_THREADS=1} and a short OpenMP spin, unless the user has set
- *       them: OpenBLAS's own pool fights libgomp (94 ms instead of 12 for one CIFAR ResNet-18 image).
- *   <li>The libraries of libtorch are opened by absolute path in dependency order. JavaCPP's own order
- *       opens {@code libtorch.so} before {@code libtorch_cpu.so} has been extracted; beside a system libtorch
- *       the dynamic linker then takes that one, and the process dies.
+ *   <li>JavaCPP's pointer collector is turned off: memory is freed by scopes alone (its collector
+ *       takes a global lock and reads {@code /proc} on every allocation).
+ *   <li>The environment gets {@code OPENBLAS_NUM_THREADS=1} and a short OpenMP spin, unless the
+ *       user has set them: OpenBLAS's own pool fights libgomp (94 ms instead of 12 for one CIFAR
+ *       ResNet-18 image).
+ *   <li>The libraries of libtorch are opened by absolute path in dependency order. JavaCPP's own
+ *       order opens {@code libtorch.so} before {@code libtorch_cpu.so} has been extracted; beside a
+ *       system libtorch the dynamic linker then takes that one, and the process dies.
  * </ol>
  *
- * <p>Threads: {@link #load()} is safe from any thread and does its work once. First load from an empty
- * cache takes about 3 s, later ones about 1 s.
+ * <p>Threads: {@link #load()} is safe from any thread and does its work once. First load from an
+ * empty cache takes about 3 s, later ones about 1 s.
  */
 public final class NativeRuntime {
-  /** Spins of a waiting OpenMP thread before it sleeps: short, so that a busy machine is not made busier. */
+  /**
+   * Spins of a waiting OpenMP thread before it sleeps: short, so that a busy machine is not made
+   * busier.
+   */
   static final String DEFAULT_SPIN_COUNT = "1000";
 
   /** What our kernels accept. */
@@ -55,7 +59,8 @@ public final class NativeRuntime {
   /**
    * Loads everything native, once per process.
    *
-   * @throws NativeLoadException with the missing library and the remedy; the same again on later calls
+   * @throws NativeLoadException with the missing library and the remedy; the same again on later
+   *     calls
    */
   public static void load() {
     if (loaded) {
@@ -80,10 +85,15 @@ public final class NativeRuntime {
   }
 
   private static void loadInOrder() {
-    // Without these checks the search would go on to libraries that the system has under the same names.
-    requireResource("/org/bytedeco/openblas/" + Loader.getPlatform() + "/libopenblas.so.0", "openblas:0.3.31-1.5.13");
+    // Without these checks the search would go on to libraries that the system has under the same
+    // names.
+    requireResource(
+        "/org/bytedeco/openblas/" + Loader.getPlatform() + "/libopenblas.so.0",
+        "openblas:0.3.31-1.5.13");
     if (NativeRuntime.class.getResource(GPU_LIBTORCH) == null) {
-      requireResource("/org/bytedeco/pytorch/" + Loader.getPlatform() + "/libtorch_cpu.so", "pytorch:2.10.0-1.5.13");
+      requireResource(
+          "/org/bytedeco/pytorch/" + Loader.getPlatform() + "/libtorch_cpu.so",
+          "pytorch:2.10.0-1.5.13");
     }
     ProcessEnvironment.igd_setenv("OPENBLAS_NUM_THREADS", "1", 0);
     ProcessEnvironment.igd_setenv("GOMP_SPINCOUNT", DEFAULT_SPIN_COUNT, 0);
@@ -107,7 +117,8 @@ public final class NativeRuntime {
         LOG.debug("optional library {} not loaded: {}", library, e.getMessage());
       }
     }
-    // libtorch.so is an empty stub. Registering torch_cpu under its name keeps JavaCPP from searching the
+    // libtorch.so is an empty stub. Registering torch_cpu under its name keeps JavaCPP from
+    // searching the
     // system for another one.
     open(torch, properties, "torch_cpu", "torch");
     Loader.load(torch);
@@ -117,33 +128,44 @@ public final class NativeRuntime {
   private static void requireResource(String resource, String artifact) {
     if (NativeRuntime.class.getResource(resource) == null) {
       throw new UnsatisfiedLinkError(
-          "expected " + resource + " on the class path, found none: add org.bytedeco:" + artifact + " with classifier "
+          "expected "
+              + resource
+              + " on the class path, found none: add org.bytedeco:"
+              + artifact
+              + " with classifier "
               + Loader.getPlatform());
     }
   }
 
-  private static void open(Class<?> owner, ClassProperties properties, String library, String name) {
+  private static void open(
+      Class<?> owner, ClassProperties properties, String library, String name) {
     Loader.loadLibrary(owner, Loader.findLibrary(owner, properties, library, false), name);
   }
 
-  /** Physical cores this process may use (at least one): cores in the affinity mask, hyper-threads counted once. */
+  /**
+   * Physical cores this process may use (at least one): cores in the affinity mask, hyper-threads
+   * counted once.
+   */
   public static int defaultThreads() {
     return CpuTopology.physicalCores();
   }
 
   /**
-   * Sets the number of threads of libtorch's and our own kernels (intra-op). More than the cores is allowed
-   * and warned about.
+   * Sets the number of threads of libtorch's and our own kernels (intra-op). More than the cores is
+   * allowed and warned about.
    *
-   * @throws IllegalArgumentException if {@code threads} is below 1 or above 1024; nothing changes then
+   * @throws IllegalArgumentException if {@code threads} is below 1 or above 1024; nothing changes
+   *     then
    */
   public static void setThreads(int threads) {
     if (threads < 1 || threads > MAX_THREADS) {
-      throw new IllegalArgumentException("expected 1 to " + MAX_THREADS + " threads, got " + threads);
+      throw new IllegalArgumentException(
+          "expected 1 to " + MAX_THREADS + " threads, got " + threads);
     }
     int cores = Runtime.getRuntime().availableProcessors();
     if (threads > cores) {
-      LOG.warn("{} threads on {} cores: more threads than cores are slower, not faster", threads, cores);
+      LOG.warn(
+          "{} threads on {} cores: more threads than cores are slower, not faster", threads, cores);
     }
     load();
     org.bytedeco.pytorch.global.torch.set_num_threads(threads);

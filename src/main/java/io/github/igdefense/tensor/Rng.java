@@ -9,10 +9,12 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * A seeded stream of random numbers: libtorch's CPU generator, the same stream as PyTorch's at the same seed.
+ * A seeded stream of random numbers: libtorch's CPU generator, the same stream as PyTorch's at the
+ * same seed.
  *
- * <p>Draws are made in float32 and widened to the type asked for, so that a float64 run sees the same
- * points as a float32 run. Owns one native generator; close it. Not thread-safe: one per thread of work.
+ * <p>Draws are made in float32 and widened to the type asked for, so that a float64 run sees the
+ * same points as a float32 run. Owns one native generator; close it. Not thread-safe: one per
+ * thread of work.
  */
 public final class Rng implements AutoCloseable {
   private final Generator generator;
@@ -39,7 +41,8 @@ public final class Rng implements AutoCloseable {
   public Tensor uniform(Dtype dtype, long... shape) {
     return Tensors.scoped(
         () -> {
-          Tensor out = torch.empty(shape, Tensors.options(ScalarType.Float), new MemoryFormatOptional());
+          Tensor out =
+              torch.empty(shape, Tensors.options(ScalarType.Float), new MemoryFormatOptional());
           return Tensors.to(out.uniform_(0.0, 1.0, argument), dtype);
         });
   }
@@ -48,7 +51,8 @@ public final class Rng implements AutoCloseable {
   public Tensor normal(Dtype dtype, long... shape) {
     return Tensors.scoped(
         () -> {
-          Tensor out = torch.empty(shape, Tensors.options(ScalarType.Float), new MemoryFormatOptional());
+          Tensor out =
+              torch.empty(shape, Tensors.options(ScalarType.Float), new MemoryFormatOptional());
           return Tensors.to(out.normal_(0.0, 1.0, argument), dtype);
         });
   }
@@ -89,7 +93,9 @@ public final class Rng implements AutoCloseable {
     try (PointerScope scope = new PointerScope()) {
       Tensor state =
           torch.empty(
-              new long[] {bytes.length}, Tensors.options(ScalarType.Byte), new MemoryFormatOptional());
+              new long[] {bytes.length},
+              Tensors.options(ScalarType.Byte),
+              new MemoryFormatOptional());
       state.data_ptr_byte().put(bytes);
       generator.set_state(state);
     }

@@ -20,11 +20,13 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 /**
  * Moving numbers between Java arrays and libtorch, and the ownership rule of this project.
  *
- * <p>Ownership: a method that returns a {@link Tensor} attaches it to the innermost {@link PointerScope} of
- * the calling thread; the caller opens that scope. A tensor that must outlive its scope is kept with {@link
- * #keep} and freed by its owner with {@link #free}. Values passed in are never freed.
+ * <p>Ownership: a method that returns a {@link Tensor} attaches it to the innermost {@link
+ * PointerScope} of the calling thread; the caller opens that scope. A tensor that must outlive its
+ * scope is kept with {@link #keep} and freed by its owner with {@link #free}. Values passed in are
+ * never freed.
  *
- * <p>Threads: all methods may be called from any thread; a tensor is not to be written by two at once.
+ * <p>Threads: all methods may be called from any thread; a tensor is not to be written by two at
+ * once.
  */
 public final class Tensors {
   private static final Map<ScalarType, TensorOptions> OPTIONS = new EnumMap<>(ScalarType.class);
@@ -39,8 +41,7 @@ public final class Tensors {
   /** CPU tensor options of a type; shared, never freed, not to be changed. */
   public static TensorOptions options(ScalarType type) {
     synchronized (OPTIONS) {
-      return OPTIONS.computeIfAbsent(
-          type, t -> permanent(() -> new TensorOptions(t)));
+      return OPTIONS.computeIfAbsent(type, t -> permanent(() -> new TensorOptions(t)));
     }
   }
 
@@ -157,7 +158,9 @@ public final class Tensors {
     return shape;
   }
 
-  /** The address of a tensor's first element: valid as long as the tensor, which stays its owner. */
+  /**
+   * The address of a tensor's first element: valid as long as the tensor, which stays its owner.
+   */
   public static long address(Tensor tensor) {
     try (PointerScope scope = new PointerScope()) {
       return tensor.data_ptr().address();
@@ -182,8 +185,8 @@ public final class Tensors {
   }
 
   /**
-   * Runs {@code body} in a scope of its own: everything native that it makes is freed but the result, which
-   * moves to the caller's scope (or to the caller, who frees it, where none is open).
+   * Runs {@code body} in a scope of its own: everything native that it makes is freed but the
+   * result, which moves to the caller's scope (or to the caller, who frees it, where none is open).
    */
   public static Tensor scoped(Supplier<Tensor> body) {
     Tensor result;
@@ -206,7 +209,9 @@ public final class Tensors {
     }
   }
 
-  /** Moves a tensor kept by {@link #keep} into the caller's scope; without one, the caller frees it. */
+  /**
+   * Moves a tensor kept by {@link #keep} into the caller's scope; without one, the caller frees it.
+   */
   public static Tensor adopt(Tensor kept) {
     PointerScope outer = PointerScope.getInnerScope();
     if (outer != null) {
@@ -221,7 +226,9 @@ public final class Tensors {
     return tensor.to(dtype.scalarType());
   }
 
-  /** A vector of tensors in the innermost scope, for {@code cat}, {@code stack} and {@code grad}. */
+  /**
+   * A vector of tensors in the innermost scope, for {@code cat}, {@code stack} and {@code grad}.
+   */
   public static TensorVector vector(Tensor... tensors) {
     return new TensorVector(tensors);
   }

@@ -32,19 +32,18 @@ import java.util.SplittableRandom;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
-import org.bytedeco.pytorch.ScalarTypeOptional;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Adversarial training of a CIFAR ResNet-18, L∞, on the CPU, good enough for the small checkpoints that this
- * project ships.
+ * Adversarial training of a CIFAR ResNet-18, L∞, on the CPU, good enough for the small checkpoints
+ * that this project ships.
  *
- * <p>Every epoch ends with an atomic save of weights, momenta and results in the output folder; a run that
- * finds such a save with the same settings and data goes on from it and ends with the same model, as each
- * epoch's random numbers depend on seed and epoch alone. Native memory is owned by this object; close it.
+ * <p>Every epoch ends with an atomic save of weights, momenta and results in the output folder; a
+ * run that finds such a save with the same settings and data goes on from it and ends with the same
+ * model, as each epoch's random numbers depend on seed and epoch alone. Native memory is owned by
+ * this object; close it.
  */
 public final class AdversarialTrainer implements AutoCloseable {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -72,7 +71,10 @@ public final class AdversarialTrainer implements AutoCloseable {
 
   /** Told after every step. */
   public interface Progress {
-    /** Step {@code step} of {@code steps} of an epoch (1-based) is done, with this running mean loss. */
+    /**
+     * Step {@code step} of {@code steps} of an epoch (1-based) is done, with this running mean
+     * loss.
+     */
     void step(int epoch, int step, int steps, double loss);
 
     /** An epoch is done and saved. */
@@ -99,12 +101,20 @@ public final class AdversarialTrainer implements AutoCloseable {
         || test.channels() != train.channels()) {
       throw InputException.of(
           "expected test images of the training images' shape %dx%dx%d, got %dx%dx%d in %s",
-          train.channels(), train.height(), train.width(),
-          test.channels(), test.height(), test.width(), test.name());
+          train.channels(),
+          train.height(),
+          train.width(),
+          test.channels(),
+          test.height(),
+          test.width(),
+          test.name());
     }
     if (train.size() < settings.batchSize()) {
       throw new InputException(
-          "expected at least one batch of " + settings.batchSize() + " images, got " + train.size());
+          "expected at least one batch of "
+              + settings.batchSize()
+              + " images, got "
+              + train.size());
     }
     this.topology = CifarResNet.resNet18(train.channels(), settings.width(), train.classCount());
     NativeRuntime.load();
@@ -118,12 +128,12 @@ public final class AdversarialTrainer implements AutoCloseable {
     this.network = new TrainingNetwork(topology, state, Dtype.parse(settings.dtype()));
     for (Parameter parameter : network.trained()) {
       HostTensor momentum = state.find("momentum." + parameter.name()).orElse(null);
-      float[] values =
-          momentum == null ? new float[numel(parameter.shape())] : momentum.toFloats();
+      float[] values = momentum == null ? new float[numel(parameter.shape())] : momentum.toFloats();
       momenta.put(parameter.name(), Tensors.of(values, parameter.shape()));
     }
     for (Parameter parameter : topology.parameters()) {
-      HostTensor average = state.find("average." + parameter.name()).orElse(state.get(parameter.name()));
+      HostTensor average =
+          state.find("average." + parameter.name()).orElse(state.get(parameter.name()));
       averages.put(parameter.name(), Tensors.of(average.toFloats(), parameter.shape()));
     }
   }
@@ -152,8 +162,15 @@ public final class AdversarialTrainer implements AutoCloseable {
       for (String key : List.of("settings", "train_data_sha256", "train_images")) {
         if (!expected.get(key).equals(root.get(key))) {
           throw new InputException(
-              "expected a run with the same " + key + " in " + folder + ", got " + root.get(key)
-                  + " instead of " + expected.get(key) + "; use another --out or delete the folder");
+              "expected a run with the same "
+                  + key
+                  + " in "
+                  + folder
+                  + ", got "
+                  + root.get(key)
+                  + " instead of "
+                  + expected.get(key)
+                  + "; use another --out or delete the folder");
         }
       }
       for (JsonNode epoch : root.get("epochs")) {
@@ -171,7 +188,9 @@ public final class AdversarialTrainer implements AutoCloseable {
     return List.copyOf(history);
   }
 
-  /** Trains until the last epoch, and writes {@code model.safetensors} and {@code training.json}. */
+  /**
+   * Trains until the last epoch, and writes {@code model.safetensors} and {@code training.json}.
+   */
   public void run(Progress progress) {
     try {
       Files.createDirectories(folder);
@@ -188,8 +207,7 @@ public final class AdversarialTrainer implements AutoCloseable {
       double loss = trainEpoch(epoch, progress);
       double[] accuracies = evaluate();
       Epoch result =
-          new Epoch(
-              epoch, loss, accuracies[0], accuracies[1], (System.nanoTime() - start) / 1e9);
+          new Epoch(epoch, loss, accuracies[0], accuracies[1], (System.nanoTime() - start) / 1e9);
       history.add(result);
       save();
       progress.epoch(result);
@@ -219,7 +237,12 @@ public final class AdversarialTrainer implements AutoCloseable {
         double loss = trainStep(pixels, labels, rate, rng);
         if (!Double.isFinite(loss)) {
           throw new InputException(
-              "expected a finite loss, got " + loss + " at epoch " + epoch + " step " + step
+              "expected a finite loss, got "
+                  + loss
+                  + " at epoch "
+                  + epoch
+                  + " step "
+                  + step
                   + "; lower --learning-rate");
         }
         lossSum += loss;
@@ -269,8 +292,7 @@ public final class AdversarialTrainer implements AutoCloseable {
             case "trades" -> trades(x, y, rng);
             default -> throw new IllegalStateException(settings.method());
           };
-      TensorVector gradients =
-          torch.grad(Tensors.vector(loss), network.trainedTensors());
+      TensorVector gradients = torch.grad(Tensors.vector(loss), network.trainedTensors());
       try (AutoGradMode off = new AutoGradMode(false)) {
         sgd(gradients, rate);
       }
@@ -295,18 +317,28 @@ public final class AdversarialTrainer implements AutoCloseable {
         new org.bytedeco.pytorch.ScalarOptional(new Scalar(1.0)));
   }
 
-  /** Noise of noise·ε, one step of the gradient's sign, no projection (de Jorge et al. 2022, Alg. 1). */
+  /**
+   * Noise of noise·ε, one step of the gradient's sign, no projection (de Jorge et al. 2022, Alg.
+   * 1).
+   */
   private Tensor nFgsm(Tensor x, Tensor y, Rng rng) {
-    Tensor start = x.add(uniform(x, settings.noise() * settings.epsilon(), rng)).requires_grad_(true);
+    Tensor start =
+        x.add(uniform(x, settings.noise() * settings.epsilon(), rng)).requires_grad_(true);
     Tensor loss = crossEntropy(network.forward(start, TrainingNetwork.Mode.ATTACK), y);
     Tensor gradient = Gradients.grad(loss, start, null);
-    return clampImage(start.detach().add(gradient.sign().mul(new Scalar(settings.stepSize())))).detach();
+    return clampImage(start.detach().add(gradient.sign().mul(new Scalar(settings.stepSize()))))
+        .detach();
   }
 
   private Tensor pgd(Tensor x, Tensor y, Rng rng) {
     Tensor current = clampImage(x.add(uniform(x, settings.epsilon(), rng))).detach();
     return ascend(
-        x, current, logits -> crossEntropy(logits, y), TrainingNetwork.Mode.ATTACK, settings.steps(), settings.stepSize());
+        x,
+        current,
+        logits -> crossEntropy(logits, y),
+        TrainingNetwork.Mode.ATTACK,
+        settings.steps(),
+        settings.stepSize());
   }
 
   private Tensor ascend(
@@ -337,7 +369,8 @@ public final class AdversarialTrainer implements AutoCloseable {
     Tensor logits = network.forward(x, TrainingNetwork.Mode.TRAIN);
     Tensor reference = torch.softmax(logits.detach(), 1);
     Tensor start =
-        clampImage(x.add(rng.normal(Dtype.FLOAT32, Tensors.shape(x)).mul(new Scalar(0.001)))).detach();
+        clampImage(x.add(rng.normal(Dtype.FLOAT32, Tensors.shape(x)).mul(new Scalar(0.001))))
+            .detach();
     Tensor adversarial =
         ascend(
             x,
@@ -347,7 +380,8 @@ public final class AdversarialTrainer implements AutoCloseable {
             settings.steps(),
             settings.stepSize());
     Tensor robust =
-        divergence(network.forward(adversarial, TrainingNetwork.Mode.TRAIN), torch.softmax(logits, 1));
+        divergence(
+            network.forward(adversarial, TrainingNetwork.Mode.TRAIN), torch.softmax(logits, 1));
     return crossEntropy(logits, y).add(robust.mul(new Scalar(settings.beta())));
   }
 
@@ -389,7 +423,9 @@ public final class AdversarialTrainer implements AutoCloseable {
     for (Parameter parameter : topology.parameters()) {
       copies.add(
           HostTensor.of(
-              parameter.name(), Tensors.toFloats(averages.get(parameter.name())), parameter.shape()));
+              parameter.name(),
+              Tensors.toFloats(averages.get(parameter.name())),
+              parameter.shape()));
     }
     return new StateDict(copies);
   }
@@ -452,7 +488,9 @@ public final class AdversarialTrainer implements AutoCloseable {
                   Tensor leaf = point.detach().requires_grad_(true);
                   Tensor gradient =
                       Gradients.grad(
-                          crossEntropy(frozen.forward(leaf, TrainingNetwork.Mode.EVAL), y), leaf, null);
+                          crossEntropy(frozen.forward(leaf, TrainingNetwork.Mode.EVAL), y),
+                          leaf,
+                          null);
                   Tensor moved = point.add(gradient.sign().mul(new Scalar(stepSize)));
                   Scalar eps = new Scalar(settings.epsilon());
                   return clampImage(torch.max(torch.min(moved, x.add(eps)), x.sub(eps))).detach();

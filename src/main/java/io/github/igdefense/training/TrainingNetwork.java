@@ -64,7 +64,9 @@ final class TrainingNetwork implements AutoCloseable {
 
   /** Logits [N,K]; differentiable where grad mode is on. */
   Tensor forward(Tensor x, Mode mode) {
-    Tensor current = convBn(x.to(compute).contiguous(torch.MemoryFormat.ChannelsLast), topology.stem(), mode).relu_();
+    Tensor current =
+        convBn(x.to(compute).contiguous(torch.MemoryFormat.ChannelsLast), topology.stem(), mode)
+            .relu_();
     for (List<Block> blocks : topology.layers()) {
       for (Block block : blocks) {
         Tensor out = convBn(convBn(current, block.first(), mode).relu_(), block.second(), mode);
@@ -74,7 +76,9 @@ final class TrainingNetwork implements AutoCloseable {
       }
     }
     return torch.linear(
-        current.to(torch.ScalarType.Float).mean(2, 3), tensors.get("linear.weight"), new TensorOptional(tensors.get("linear.bias")));
+        current.to(torch.ScalarType.Float).mean(2, 3),
+        tensors.get("linear.weight"),
+        new TensorOptional(tensors.get("linear.bias")));
   }
 
   private Tensor convBn(Tensor x, ConvBn unit, Mode mode) {
@@ -84,7 +88,11 @@ final class TrainingNetwork implements AutoCloseable {
         torch.conv2d(
             x,
             tensors.get(unit.conv() + ".weight").to(compute),
-            new TensorOptional(), stride, padding, new long[] {1, 1}, 1);
+            new TensorOptional(),
+            stride,
+            padding,
+            new long[] {1, 1},
+            1);
     boolean running = mode != Mode.ATTACK;
     return torch.batch_norm(
         y,
@@ -122,7 +130,9 @@ final class TrainingNetwork implements AutoCloseable {
     for (Parameter parameter : topology.parameters()) {
       copies.add(
           HostTensor.of(
-              parameter.name(), Tensors.toFloats(tensors.get(parameter.name())), parameter.shape()));
+              parameter.name(),
+              Tensors.toFloats(tensors.get(parameter.name())),
+              parameter.shape()));
     }
     return new StateDict(copies);
   }

@@ -7,8 +7,8 @@ import io.github.igdefense.tensor.Dtype;
 /**
  * Settings of one adversarial training run (L∞).
  *
- * @param method {@code n-fgsm} (de Jorge et al. 2022), {@code pgd} (Madry et al. 2018), {@code trades} (Zhang
- *     et al. 2019) or {@code clean}
+ * @param method {@code n-fgsm} (de Jorge et al. 2022), {@code pgd} (Madry et al. 2018), {@code
+ *     trades} (Zhang et al. 2019) or {@code clean}
  * @param width channels of the stem
  * @param epochs passes over the training set
  * @param batchSize images per step
@@ -20,11 +20,12 @@ import io.github.igdefense.tensor.Dtype;
  * @param stepSize step of the inner attack, in pixels
  * @param noise start noise as a multiple of ε ({@code n-fgsm}: 2)
  * @param beta weight of the robust term of {@code trades}
- * @param average decay per step of the weights' running average that is kept as the model; 0 for none
+ * @param average decay per step of the weights' running average that is kept as the model; 0 for
+ *     none
  * @param crop pixels of zero padding for random crops; 0 for none
  * @param flip random horizontal flips
- * @param dtype type of the convolutions' arithmetic: {@code float32}, or {@code bfloat16} where the processor is
- *     fast at it; weights, statistics and momenta are float32 either way
+ * @param dtype type of the convolutions' arithmetic: {@code float32}, or {@code bfloat16} where the
+ *     processor is fast at it; weights, statistics and momenta are float32 either way
  * @param seed of initial weights, order, crops and attacks
  */
 public record TrainingSettings(
@@ -91,7 +92,10 @@ public record TrainingSettings(
     }
   }
 
-  /** The one-cycle schedule: up to the peak over the first 40 %, down to zero over the rest, both linear. */
+  /**
+   * The one-cycle schedule: up to the peak over the first 40 %, down to zero over the rest, both
+   * linear.
+   */
   public double learningRateAt(long step, long total) {
     double position = (step + 0.5) / total;
     return learningRate * (position < 0.4 ? position / 0.4 : (1 - position) / 0.6);

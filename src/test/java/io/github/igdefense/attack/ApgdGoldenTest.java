@@ -65,8 +65,7 @@ class ApgdGoldenTest {
     try (PointerScope scope = new PointerScope();
         AttackContext context = AttackContext.seeded(file.get("seed").asLong()[0])) {
       Tensor x = Tensors.of(images, labels.length, 3, 32, 32);
-      try (AttackResult result =
-          attack.run(network, x, labels, context.withTrace(recorder))) {
+      try (AttackResult result = attack.run(network, x, labels, context.withTrace(recorder))) {
         assertThat(result.initiallyCorrect()).isEqualTo(file.get("robust_before").asBoolean());
         assertThat(result.robust()).isEqualTo(file.get("robust_after").asBoolean());
         close("logits", network.logits(result.adversarial()), file.get("adv_logits"));
@@ -168,9 +167,7 @@ class ApgdGoldenTest {
       }
     }
     close(
-        run + "best point",
-        fingerprints(recorded.best),
-        file.get(run + "x_best_proj").asDouble());
+        run + "best point", fingerprints(recorded.best), file.get(run + "x_best_proj").asDouble());
     if (file.contains(run + "traj")) {
       double[] trajectory = file.get(run + "traj").asDouble();
       int at = 0;
@@ -192,8 +189,7 @@ class ApgdGoldenTest {
       int targets = (int) file.get("hp_n_target_classes").asLong()[0];
       return new TargetedApgd(norm, epsilon, steps, targets).withRestarts(restarts);
     }
-    return new Apgd(
-            name.contains("dlr") ? Apgd.Loss.DLR : Apgd.Loss.CE, norm, epsilon, steps)
+    return new Apgd(name.contains("dlr") ? Apgd.Loss.DLR : Apgd.Loss.CE, norm, epsilon, steps)
         .withRestarts(restarts)
         .withLargerEpsilon(name.endsWith("largereps"));
   }

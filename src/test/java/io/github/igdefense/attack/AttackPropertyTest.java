@@ -328,7 +328,8 @@ class AttackPropertyTest {
     }
     assertThat(counts).containsExactly(4 * 4, 4);
     // The model is not random after all: the mean of equal gradients is each of them.
-    assertThat(points.get(0)).containsExactly(points.get(1), org.assertj.core.data.Offset.offset(1e-6f));
+    assertThat(points.get(0))
+        .containsExactly(points.get(1), org.assertj.core.data.Offset.offset(1e-6f));
   }
 
   /** A network of which a test changes one thing. */
@@ -416,7 +417,9 @@ class AttackPropertyTest {
     try (AttackContext context = AttackContext.seeded(1)) {
       long[] used = new long[2];
       for (int round = 0; round < 2; round++) {
-        new Apgd(Apgd.Loss.CE, Norm.L2, new Epsilon(0.1), 60).run(model, x, labels, context).close();
+        new Apgd(Apgd.Loss.CE, Norm.L2, new Epsilon(0.1), 60)
+            .run(model, x, labels, context)
+            .close();
         used[round] = org.bytedeco.javacpp.Pointer.totalCount();
       }
       assertThat(used[1] - used[0]).isLessThanOrEqualTo(2);

@@ -69,8 +69,7 @@ class LogitLossesTest {
             other = c;
           }
         }
-        assertThat(loss[i])
-            .isCloseTo(logits[i * K + other] - logits[i * K + label], within(1e-12));
+        assertThat(loss[i]).isCloseTo(logits[i * K + other] - logits[i * K + label], within(1e-12));
         for (int c = 0; c < K; c++) {
           assertThat(gradient[i * K + c]).isEqualTo(c == other ? 1 : c == label ? -1 : 0);
         }
@@ -83,8 +82,7 @@ class LogitLossesTest {
     try (PointerScope scope = new PointerScope()) {
       Tensor two = Tensors.of(new double[] {1, 3, 2, -1}, 2, 2);
       Tensor labels = Tensors.of(new long[] {0, 0}, 2);
-      assertThat(Tensors.toDoubles(LogitLosses.margin(labels).of(two)))
-          .containsExactly(2, -3);
+      assertThat(Tensors.toDoubles(LogitLosses.margin(labels).of(two))).containsExactly(2, -3);
       assertThatThrownBy(() -> LogitLosses.dlr(labels).of(two))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("at least 3 classes");

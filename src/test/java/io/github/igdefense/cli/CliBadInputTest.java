@@ -34,7 +34,10 @@ class CliBadInputTest {
   @TempDir static Path folder;
   @TempDir Path out;
 
-  /** A command line and what its message holds; {@code OUT} is an empty folder, {@code IN} has files. */
+  /**
+   * A command line and what its message holds; {@code OUT} is an empty folder, {@code IN} has
+   * files.
+   */
   private record Case(String line, String... expected) {
     @Override
     public String toString() {
@@ -66,7 +69,9 @@ class CliBadInputTest {
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/label10.npz", "10", "label"),
         new Case(RANK + "--data npz:IN/label10.npz", "10", "label"),
         new Case(ATTACK + "--attack fgsm --data npz:IN/label10.npz", "--data"),
-        new Case("attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/label10.npz", "10",
+        new Case(
+            "attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/label10.npz",
+            "10",
             "label"),
         new Case("eval --out OUT --checkpoint MODEL --data npz:IN/label10.npz", "10", "label"),
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/label_minus.npz", "-1"),
@@ -76,7 +81,9 @@ class CliBadInputTest {
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/small.npz", "[N,3,32,32]", "16, 16"),
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/grey.npz", "[N,3,32,32]", "1, 32, 32"),
         new Case(RANK + "--data npz:IN/small.npz", "[N,3,32,32]"),
-        new Case("attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/small.npz", "[N,3,32,32]"),
+        new Case(
+            "attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/small.npz",
+            "[N,3,32,32]"),
         new Case(RANK + "--data IMAGES --limit 3", "every class"),
         new Case(PREDICT + GOOD + "--limit 0", "--limit", "0"),
         new Case(PREDICT + GOOD + "--limit -1", "--limit", "-1"),
@@ -85,15 +92,18 @@ class CliBadInputTest {
         new Case(PREDICT + "--data IMAGES --checkpoint IN/absent.pt", "absent.pt"),
         new Case(PREDICT + "--data IMAGES --checkpoint IN/empty", "empty"),
         new Case(PREDICT + "--data IMAGES --checkpoint IN/page.pt", "HTML page"),
-        new Case(PREDICT + "--data IMAGES --checkpoint GOLDEN/truncated.pt", "truncated.pt", "cut off"),
+        new Case(
+            PREDICT + "--data IMAGES --checkpoint GOLDEN/truncated.pt", "truncated.pt", "cut off"),
         new Case(PREDICT + "--data IMAGES --checkpoint GOLDEN/malicious_reduce.pt", "os.system"),
         new Case(PREDICT + "--data IMAGES --checkpoint GOLDEN/malicious_nested.pt", "os.system"),
         new Case(RANK + "--data IMAGES --checkpoint GOLDEN/malicious_legacy.pt", "--checkpoint"),
-        new Case("eval --out OUT --data IMAGES --checkpoint GOLDEN/malicious_legacy.pt", "os.system"),
+        new Case(
+            "eval --out OUT --data IMAGES --checkpoint GOLDEN/malicious_legacy.pt", "os.system"),
         new Case(PREDICT + "--data IMAGES --checkpoint GOLDEN/odd_dtypes.pt", "conv1.weight"),
         new Case(PREDICT + GOOD + "--arch rn34", "layer1.2.conv1.weight", "rn34"),
         new Case(PREDICT + "--data IMAGES --checkpoint IN/deep.safetensors", "layer1.2.", "rn18"),
-        new Case(PREDICT + "--data IMAGES --checkpoint embedded:nothing", "fashion-mnist", "nothing"),
+        new Case(
+            PREDICT + "--data IMAGES --checkpoint embedded:nothing", "fashion-mnist", "nothing"),
         new Case(PREDICT + GOOD + "--arch resnet", "rn18", "resnet"),
         // Layers, units and rankings.
         new Case(RANK + "--data IMAGES --layer layer9", "layer1", "layer4", "'layer9'"),
@@ -107,14 +117,18 @@ class CliBadInputTest {
         new Case(PREDICT + GOOD + "--ranking IN/absent", "absent"),
         new Case(PREDICT + GOOD + "--ranking IN/empty", "found none"),
         new Case(PREDICT + GOOD + "--ranking IN/layer3.npz", "64 units"),
-        new Case(PREDICT + GOOD + "--ranking IN/rankings/a1/layer4 --layer layer3", "32 units", "too many"),
+        new Case(
+            PREDICT + GOOD + "--ranking IN/rankings/a1/layer4 --layer layer3",
+            "32 units",
+            "too many"),
         new Case(PREDICT + GOOD + "--ranking IN/missing", "2 units missing", "5, 63"),
         new Case(PREDICT + GOOD + "--ranking IN/nan", "NaN", "unit 7", "class 2"),
         new Case(PREDICT + GOOD + "--ranking IN/text.npz", "text.npz"),
         new Case(RANKED + "--smoothing-sigma -0.1", "--smoothing-sigma", "-0.1"),
         new Case(RANKED + "--smoothing-sigma NaN", "--smoothing-sigma", "NaN"),
         new Case(RANKED + "--smoothing-sigma 1/0", "--smoothing-sigma", "1/0"),
-        new Case(RANKED + "--smoothing-sigma 1/100 --smoothing-samples 0", "--smoothing-samples", "0"),
+        new Case(
+            RANKED + "--smoothing-sigma 1/100 --smoothing-samples 0", "--smoothing-samples", "0"),
         new Case(RANKED + "--temperature 0", "--temperature", "0"),
         new Case(RANKED + "--temperature -1", "--temperature", "-1"),
         new Case(RANKED + "--temperature NaN", "--temperature", "NaN"),
@@ -188,7 +202,9 @@ class CliBadInputTest {
         new Case("train --out OUT --limit 20 --test-limit 0", "--test-limit"),
         new Case("train --out OUT --batch-size 2 --data npz:IN/small.npz", "32x32", "16x16"),
         new Case(
-            "train --out OUT --batch-size 2 --data IMAGES --test-data npz:IN/grey.npz", "3x32x32", "1x32x32"),
+            "train --out OUT --batch-size 2 --data IMAGES --test-data npz:IN/grey.npz",
+            "3x32x32",
+            "1x32x32"),
         new Case("train --out OUT --batch-size 2 --data npz:IN/two.npz", "label"));
   }
 
@@ -196,7 +212,8 @@ class CliBadInputTest {
   static void write() throws Exception {
     Files.createDirectory(folder.resolve("empty"));
     Files.writeString(folder.resolve("text.npz"), "no archive");
-    Files.writeString(folder.resolve("page.pt"), "<!DOCTYPE html><html><head><title>Sign in</title>");
+    Files.writeString(
+        folder.resolve("page.pt"), "<!DOCTYPE html><html><head><title>Sign in</title>");
     Npz golden = Npz.open(golden("images32.npz"));
     byte[] whole = Files.readAllBytes(golden("images32.npz"));
     Files.write(folder.resolve("cut.npz"), Arrays.copyOf(whole, whole.length / 2));
@@ -215,7 +232,8 @@ class CliBadInputTest {
     long[] ten = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     images("small", NpyArray.of(new float[10 * 3 * 256], 10, 3, 16, 16), NpyArray.of(ten, 10));
     images("grey", NpyArray.of(new float[10 * 1024], 10, 1, 32, 32), NpyArray.of(ten, 10));
-    images("two", NpyArray.of(new float[2 * 3072], 2, 3, 32, 32), NpyArray.of(new long[] {0, 1}, 2));
+    images(
+        "two", NpyArray.of(new float[2 * 3072], 2, 3, 32, 32), NpyArray.of(new long[] {0, 1}, 2));
     CifarResNet deep = CifarResNet.of(3, 4, 10, Networks.blocks("rn34"));
     SafeTensors.write(folder.resolve("deep.safetensors"), Networks.randomState(deep, 0), Map.of());
     for (String layer : List.of("layer3", "layer4")) {
@@ -273,7 +291,8 @@ class CliBadInputTest {
   private static void assertOneClearLine(CliRun run) {
     List<String> notes = new ArrayList<>(run.err().lines().toList());
     // What a command says about its work before it meets the problem.
-    notes.removeIf(line -> line.startsWith("data: ") || line.matches("(\\d/\\d |base: |clean, |train: ).*"));
+    notes.removeIf(
+        line -> line.startsWith("data: ") || line.matches("(\\d/\\d |base: |clean, |train: ).*"));
     assertThat(notes).as("%s", run).hasSize(1);
     assertThat(notes.get(0))
         .startsWith("igd: ")
@@ -293,8 +312,15 @@ class CliBadInputTest {
   @Test
   void anUnwritableFolderIsNamed() throws Exception {
     Path locked = Path.of("/proc/igd-out");
-    CliRun run = CliRun.of(
-        "predict", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--out", locked.resolve("l.npy"));
+    CliRun run =
+        CliRun.of(
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            CliData.MODEL,
+            "--out",
+            locked.resolve("l.npy"));
     assertThat(run.exitCode()).isIn(1, 2);
     assertOneClearLine(run);
     assertThat(run.err()).contains("/proc/igd-out");
@@ -305,7 +331,10 @@ class CliBadInputTest {
     assertThat(run.exitCode()).as("%s", run).isEqualTo(1);
     List<String> complaints = run.err().lines().filter(line -> line.startsWith("igd: ")).toList();
     assertThat(complaints).as("%s", run).hasSize(1);
-    assertThat(complaints.get(0)).contains("cannot write").contains(disk.toString()).contains("free space");
+    assertThat(complaints.get(0))
+        .contains("cannot write")
+        .contains(disk.toString())
+        .contains("free space");
     assertThat(run.err()).doesNotContain("\tat ").doesNotContain("Exception:");
     assertThat(CliRun.files(disk)).isEqualTo(before);
   }
@@ -313,7 +342,8 @@ class CliBadInputTest {
   @Test
   void aFullDiskLeavesWhatWasThere() throws Exception {
     Path disk = Files.createDirectory(out.resolve("disk"));
-    assumeTrue(execute("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk.toString()) == 0,
+    assumeTrue(
+        execute("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk.toString()) == 0,
         "needs root");
     try {
       String probe = CliData.probe(folder.resolve("probe.npz"), "y");
@@ -325,31 +355,69 @@ class CliBadInputTest {
       List<Path> before = CliRun.files(disk);
       assertFullDisk(
           CliRun.of(
-              "rank", "loir", "--signed", "--data", probe, "--checkpoint", CliData.MODEL, "--out", disk),
+              "rank",
+              "loir",
+              "--signed",
+              "--data",
+              probe,
+              "--checkpoint",
+              CliData.MODEL,
+              "--out",
+              disk),
           disk,
           before);
       assertThat(Files.readAllBytes(ranking)).isEqualTo(single);
       assertThat(Files.readAllBytes(disk.resolve("a1/layer4/unit0.npy"))).isEqualTo(unit);
       assertFullDisk(
-          CliRun.of("predict", "--data", probe, "--checkpoint", CliData.MODEL, "--out",
+          CliRun.of(
+              "predict",
+              "--data",
+              probe,
+              "--checkpoint",
+              CliData.MODEL,
+              "--out",
               disk.resolve("l.npy")),
           disk,
           before);
       assertFullDisk(
           CliRun.of(
-              "attack", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--attack", "fgsm", "--out",
+              "attack",
+              "--data",
+              CliData.IMAGES,
+              "--checkpoint",
+              CliData.MODEL,
+              "--attack",
+              "fgsm",
+              "--out",
               disk.resolve("attack")),
           disk,
           before);
       assertFullDisk(
           CliRun.of(
-              "eval", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--attack", "fgsm", "--out",
+              "eval",
+              "--data",
+              CliData.IMAGES,
+              "--checkpoint",
+              CliData.MODEL,
+              "--attack",
+              "fgsm",
+              "--out",
               disk.resolve("eval")),
           disk,
           before);
       assertFullDisk(
           CliRun.of(
-              "train", "--limit", 20, "--test-limit", 10, "--batch-size", 10, "--epochs", 1, "--width", 4,
+              "train",
+              "--limit",
+              20,
+              "--test-limit",
+              10,
+              "--batch-size",
+              10,
+              "--epochs",
+              1,
+              "--width",
+              4,
               "--out",
               disk.resolve("train")),
           disk,

@@ -58,17 +58,29 @@ class CliContractTest {
 
   @ParameterizedTest
   @CsvSource({"float64, FLOAT64, logits_f64, 1e-10", "float32, FLOAT32, logits_f32, 2e-4"})
-  void predictWritesTheReferencesLogits(String dtype, ElementType type, String expected, double tolerance) {
+  void predictWritesTheReferencesLogits(
+      String dtype, ElementType type, String expected, double tolerance) {
     Path file = out.resolve("deep/logits.npy");
     CliRun run =
         CliRun.ok(
-            "predict", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--dtype", dtype,
-            "--out", file);
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            CliData.MODEL,
+            "--dtype",
+            dtype,
+            "--out",
+            file);
     NpyArray logits = Npy.read(file);
     assertThat(logits.type()).isEqualTo(type);
     assertThat(logits.shape()).containsExactly(16, 10);
-    close(logits.asDouble(), Npz.open(golden("a1_forward.npz")).get(expected).asDouble(), tolerance);
-    assertThat(run.out()).contains("accuracy 81.25 %").contains("16 images").contains(file.toString());
+    close(
+        logits.asDouble(), Npz.open(golden("a1_forward.npz")).get(expected).asDouble(), tolerance);
+    assertThat(run.out())
+        .contains("accuracy 81.25 %")
+        .contains("16 images")
+        .contains(file.toString());
     assertThat(run.out().lines()).hasSize(1);
   }
 
@@ -85,8 +97,21 @@ class CliContractTest {
   void predictWithARankingWritesTheDefendedLogits(String layer, String ranking) {
     Path file = out.resolve("logits.npy");
     CliRun.ok(
-        "predict", "--data", mixtures, "--checkpoint", CliData.MODEL, "--dtype", "float64", "--ranking",
-        folder.resolve(ranking), "--layer", layer, "--keep", 8, "--out", file);
+        "predict",
+        "--data",
+        mixtures,
+        "--checkpoint",
+        CliData.MODEL,
+        "--dtype",
+        "float64",
+        "--ranking",
+        folder.resolve(ranking),
+        "--layer",
+        layer,
+        "--keep",
+        8,
+        "--out",
+        file);
     close(
         Npy.read(file).asDouble(),
         Npz.open(golden("defended.npz")).get("a1_" + layer + "_k8_plain_logits").asDouble(),
@@ -102,8 +127,15 @@ class CliContractTest {
       List<Object> arguments =
           new ArrayList<>(
               List.of(
-                  "predict", "--data", mixtures, "--checkpoint", CliData.MODEL, "--ranking", rankings,
-                  "--out", file));
+                  "predict",
+                  "--data",
+                  mixtures,
+                  "--checkpoint",
+                  CliData.MODEL,
+                  "--ranking",
+                  rankings,
+                  "--out",
+                  file));
       if (!file.equals(defaults)) {
         arguments.addAll(List.of("--layer", "layer4", "--keep", file.equals(spelled) ? 6 : 7));
       }
@@ -119,10 +151,25 @@ class CliContractTest {
     for (int i = 0; i < 3; i++) {
       Path file = out.resolve(i + ".npy");
       CliRun.ok(
-          "predict", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--ranking", rankings,
-          "--keep", 8, "--smoothing-sigma", "8/255", "--smoothing-samples", 2, "--temperature", 0.1, "--seed",
+          "predict",
+          "--data",
+          CliData.IMAGES,
+          "--checkpoint",
+          CliData.MODEL,
+          "--ranking",
+          rankings,
+          "--keep",
+          8,
+          "--smoothing-sigma",
+          "8/255",
+          "--smoothing-samples",
+          2,
+          "--temperature",
+          0.1,
+          "--seed",
           i == 2 ? 1 : 0,
-          "--out", file);
+          "--out",
+          file);
       files[i] = Files.readAllBytes(file);
     }
     assertThat(files[1]).isEqualTo(files[0]);
@@ -141,9 +188,21 @@ class CliContractTest {
     String data = labels.equals("y") ? probe : CliData.probe(out.resolve("unbalanced.npz"), labels);
     CliRun run =
         CliRun.ok(
-            "rank", "loir", "--data", data, "--checkpoint", CliData.MODEL, "--dtype", "float64", "--layer",
+            "rank",
+            "loir",
+            "--data",
+            data,
+            "--checkpoint",
+            CliData.MODEL,
+            "--dtype",
+            "float64",
+            "--layer",
             layer,
-            "--normalization", normalization, "--out", out.resolve("r"), "--json");
+            "--normalization",
+            normalization,
+            "--out",
+            out.resolve("r"),
+            "--json");
     double[] expected = Npz.open(golden("loir_cifar.npz")).get(golden).asDouble();
     Path single = out.resolve("r/a1/" + layer + ".npz");
     close(Npz.open(single).get("importance").asDouble(), expected, 1e-9);
@@ -162,22 +221,35 @@ class CliContractTest {
   }
 
   @Test
-  void aRankingOfOursIsUsedWithoutComplaintAndOneOfAnotherCheckpointWithAWarning() throws Exception {
+  void aRankingOfOursIsUsedWithoutComplaintAndOneOfAnotherCheckpointWithAWarning()
+      throws Exception {
     CliRun.ok(
         "rank", "loir", "--data", probe, "--checkpoint", CliData.MODEL, "--out", out.resolve("r"));
     CliRun own =
         CliRun.ok(
-            "predict", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--ranking", out.resolve("r"),
-            "--out", out.resolve("own.npy"));
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            CliData.MODEL,
+            "--ranking",
+            out.resolve("r"),
+            "--out",
+            out.resolve("own.npy"));
     assertThat(own.err()).isEmpty();
     Path copy = out.resolve("copy.safetensors");
     SafeTensors.write(
-        copy,
-        CheckpointReader.read(golden("a1.pt")).state(),
-        Map.of("note", "another file"));
+        copy, CheckpointReader.read(golden("a1.pt")).state(), Map.of("note", "another file"));
     CliRun foreign =
         CliRun.ok(
-            "predict", "--data", CliData.IMAGES, "--checkpoint", copy, "--ranking", out.resolve("r"), "--out",
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            copy,
+            "--ranking",
+            out.resolve("r"),
+            "--out",
             out.resolve("foreign.npy"));
     assertThat(foreign.err()).contains("warning").contains("another checkpoint");
     assertThat(Npy.read(out.resolve("foreign.npy")).asDouble())
@@ -191,11 +263,27 @@ class CliContractTest {
     boolean targeted = golden.contains("hp_n_target_classes");
     CliRun run =
         CliRun.ok(
-            "attack", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--dtype", "float64",
+            "attack",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            CliData.MODEL,
+            "--dtype",
+            "float64",
             "--attack",
-            attack, "--norm", "Linf", "--eps", "8/255", "--steps", golden.get("hp_n_iter").asLong()[0],
-            "--targets", targeted ? golden.get("hp_n_target_classes").asLong()[0] : 9, "--seed",
-            golden.get("seed").asLong()[0], "--out", out);
+            attack,
+            "--norm",
+            "Linf",
+            "--eps",
+            "8/255",
+            "--steps",
+            golden.get("hp_n_iter").asLong()[0],
+            "--targets",
+            targeted ? golden.get("hp_n_target_classes").asLong()[0] : 9,
+            "--seed",
+            golden.get("seed").asLong()[0],
+            "--out",
+            out);
     Npz file = Npz.open(out.resolve("adversarial.npz"));
     assertThat(file.names()).containsExactlyInAnyOrder("x", "y", "x_adv", "success");
     Npz images = Npz.open(golden("images32.npz"));
@@ -210,7 +298,9 @@ class CliContractTest {
     assertThat(file.get("y").asLong()).isEqualTo(images.get("y").asLong());
     double[] adversarial = file.get("x_adv").asDouble();
     for (int i = 0; i < x.length; i++) {
-      assertThat(Math.abs(adversarial[i] - x[i])).as("value %d", i).isLessThanOrEqualTo(8 / 255.0 + 1e-12);
+      assertThat(Math.abs(adversarial[i] - x[i]))
+          .as("value %d", i)
+          .isLessThanOrEqualTo(8 / 255.0 + 1e-12);
       assertThat(adversarial[i]).as("value %d", i).isBetween(0.0, 1.0);
     }
     boolean[] before = golden.get("robust_before").asBoolean();
@@ -227,7 +317,8 @@ class CliContractTest {
     assertThat(json.get("clean").asDouble()).isCloseTo(13 / 16.0, within(1e-12));
     assertThat(json.get("attacks").get(attack).asDouble()).isCloseTo(share(after), within(1e-12));
     assertThat(json.get("settings").get("epsilon").asDouble()).isCloseTo(8 / 255.0, within(1e-15));
-    assertThat(json.get("provenance").get("seed").asLong()).isEqualTo(golden.get("seed").asLong()[0]);
+    assertThat(json.get("provenance").get("seed").asLong())
+        .isEqualTo(golden.get("seed").asLong()[0]);
     assertThat(CliRun.files(out)).hasSize(2);
     assertThat(run.out()).contains("robust");
   }
@@ -243,19 +334,35 @@ class CliContractTest {
   @Test
   void theAdversarialFileIsDataForOtherCommandsAndShowsTheSameAccuracy() throws Exception {
     CliRun.ok(
-        "attack", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--attack", "apgd-ce", "--steps",
+        "attack",
+        "--data",
+        CliData.IMAGES,
+        "--checkpoint",
+        CliData.MODEL,
+        "--attack",
+        "apgd-ce",
+        "--steps",
         10,
-        "--out", out, "-q");
+        "--out",
+        out,
+        "-q");
     Npz file = Npz.open(out.resolve("adversarial.npz"));
     assertThat(file.get("x_adv").type()).isEqualTo(ElementType.FLOAT32);
     String attacked = CliData.images(out.resolve("attacked.npz"), file.get("x_adv"), file.get("y"));
     try (ImageSet set = ImageSets.open(attacked)) {
       assertThat(set.size()).isEqualTo(16);
     }
-    double robust = CliRun.json(out.resolve("result.json")).get("attacks").get("apgd-ce").asDouble();
+    double robust =
+        CliRun.json(out.resolve("result.json")).get("attacks").get("apgd-ce").asDouble();
     JsonNode predicted =
         CliRun.ok(
-                "predict", "--data", attacked, "--checkpoint", CliData.MODEL, "--out", out.resolve("l.npy"),
+                "predict",
+                "--data",
+                attacked,
+                "--checkpoint",
+                CliData.MODEL,
+                "--out",
+                out.resolve("l.npy"),
                 "--json")
             .json();
     assertThat(predicted.get("accuracy").asDouble()).isEqualTo(robust);
@@ -266,15 +373,36 @@ class CliContractTest {
   void evalComparesTheBaseAndTheDefendedModel(String sigma) throws Exception {
     CliRun run =
         CliRun.ok(
-            "eval", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--attack", "apgd-ce,apgd-t",
-            "--steps", 5, "--targets", 2, "--ranking", rankings, "--layer", "layer4", "--keep", 8,
-            "--smoothing-sigma", sigma, "--evaluations", 3, "--out", out);
+            "eval",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            CliData.MODEL,
+            "--attack",
+            "apgd-ce,apgd-t",
+            "--steps",
+            5,
+            "--targets",
+            2,
+            "--ranking",
+            rankings,
+            "--layer",
+            "layer4",
+            "--keep",
+            8,
+            "--smoothing-sigma",
+            sigma,
+            "--evaluations",
+            3,
+            "--out",
+            out);
     JsonNode json = CliRun.json(out.resolve("result.json"));
     assertThat(json.get("kind").asText()).isEqualTo("eval");
     assertThat(json.get("attacks").fieldNames()).toIterable().containsExactly("apgd-ce", "apgd-t");
     assertThat(json.get("transfer").fieldNames()).toIterable().containsExactly("apgd-ce", "apgd-t");
     assertThat(json.get("classifiers")).hasSize(2);
-    assertThat(json.get("classifiers").get(0).get("clean").asDouble()).isCloseTo(13 / 16.0, within(1e-12));
+    assertThat(json.get("classifiers").get(0).get("clean").asDouble())
+        .isCloseTo(13 / 16.0, within(1e-12));
     worstCaseIsNoBetterThanAnyColumn(json);
     for (JsonNode classifier : json.get("classifiers")) {
       worstCaseIsNoBetterThanAnyColumn(classifier);
@@ -306,9 +434,23 @@ class CliContractTest {
   @Test
   void evalWithoutARankingIsTheBaseModelAlone() throws Exception {
     CliRun.ok(
-        "eval", "--data", CliData.IMAGES, "--checkpoint", CliData.MODEL, "--attack", "fgsm, pgd", "--steps",
+        "eval",
+        "--data",
+        CliData.IMAGES,
+        "--checkpoint",
+        CliData.MODEL,
+        "--attack",
+        "fgsm, pgd",
+        "--steps",
         2,
-        "--norm", "l2", "--eps", 0.5, "--limit", 4, "--out", out);
+        "--norm",
+        "l2",
+        "--eps",
+        0.5,
+        "--limit",
+        4,
+        "--out",
+        out);
     JsonNode json = CliRun.json(out.resolve("result.json"));
     assertThat(json.get("classifiers")).hasSize(1);
     assertThat(json.get("attacks").fieldNames()).toIterable().containsExactly("fgsm", "pgd");
@@ -323,7 +465,15 @@ class CliContractTest {
             List.of("predict", "--data", CliData.IMAGES, "--out", out.resolve("l.npy")),
             List.of("rank", "loir", "--data", probe, "--limit", 100, "--out", out),
             List.of("attack", "--data", CliData.IMAGES, "--attack", "fgsm", "--out", out),
-            List.of("eval", "--data", CliData.IMAGES, "--attack", "fgsm", "--ranking", rankings, "--out",
+            List.of(
+                "eval",
+                "--data",
+                CliData.IMAGES,
+                "--attack",
+                "fgsm",
+                "--ranking",
+                rankings,
+                "--out",
                 out),
             List.of("bench", "--repetitions", 3));
     for (List<Object> command : commands) {
@@ -337,7 +487,11 @@ class CliContractTest {
       line.remove("--json");
       CliRun plain = CliRun.ok(line.toArray());
       assertThat(plain.err()).as("%s", command).isEmpty();
-      assertThat(plain.out()).as("%s", command).isNotBlank().doesNotContain("\r").doesNotContain("\u001b");
+      assertThat(plain.out())
+          .as("%s", command)
+          .isNotBlank()
+          .doesNotContain("\r")
+          .doesNotContain("\u001b");
     }
   }
 
@@ -346,13 +500,20 @@ class CliContractTest {
     List<HostTensor> tensors = new ArrayList<>();
     for (HostTensor tensor : CheckpointReader.read(golden("a1.pt")).state()) {
       float[] bias = {0, 0, Float.NaN, 0, 0, 0, 0, 0, 0, 0};
-      tensors.add(tensor.name().equals("linear.bias") ? HostTensor.of("linear.bias", bias, 10) : tensor);
+      tensors.add(
+          tensor.name().equals("linear.bias") ? HostTensor.of("linear.bias", bias, 10) : tensor);
     }
     Path broken = out.resolve("broken.safetensors");
     SafeTensors.write(broken, new StateDict(tensors), Map.of());
     CliRun run =
         CliRun.ok(
-            "predict", "--data", CliData.IMAGES, "--checkpoint", broken, "--out", out.resolve("l.npy"),
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--checkpoint",
+            broken,
+            "--out",
+            out.resolve("l.npy"),
             "--json",
             "--quiet");
     assertThat(run.err()).startsWith("warning: ").contains("16 of 16").contains("not finite");
@@ -370,25 +531,34 @@ class CliContractTest {
   void aLimitBeyondTheSetUsesAllAndSaysSo() {
     CliRun run =
         CliRun.ok(
-            "predict", "--data", CliData.IMAGES, "--limit", 5000, "--checkpoint", CliData.MODEL,
+            "predict",
+            "--data",
+            CliData.IMAGES,
+            "--limit",
+            5000,
+            "--checkpoint",
+            CliData.MODEL,
             "--batch-size",
-            1_000_000_000, "--out", out.resolve("l.npy"));
+            1_000_000_000,
+            "--out",
+            out.resolve("l.npy"));
     assertThat(run.err()).contains("5000").contains("using 16");
     assertThat(Npy.read(out.resolve("l.npy")).shape()).containsExactly(16, 10);
   }
 
   @Test
   void theEmbeddedDataAreTheDefault() {
-    CliRun run = CliRun.of("predict", "--checkpoint", CliData.MODEL, "--limit", 20, "--out",
-        out.resolve("l.npy"));
+    CliRun run =
+        CliRun.of(
+            "predict", "--checkpoint", CliData.MODEL, "--limit", 20, "--out", out.resolve("l.npy"));
     assertThat(run.exitCode()).as("%s", run).isZero();
     assertThat(run.err()).contains("using 20");
   }
 
   @Test
   void helpShowsEveryDefaultOnce() {
-    for (String command : List.of("demo", "rank loir", "predict", "attack", "eval", "train", "bench",
-        "doctor")) {
+    for (String command :
+        List.of("demo", "rank loir", "predict", "attack", "eval", "train", "bench", "doctor")) {
       List<Object> line = new ArrayList<>(Arrays.asList((Object[]) command.split(" ")));
       line.add("--help");
       CliRun run = CliRun.ok(line.toArray());
@@ -402,7 +572,9 @@ class CliContractTest {
     }
     assertThat(CliRun.ok("--help").out()).contains("predict").contains("eval").contains("doctor");
     assertThat(CliRun.ok("--version").out()).startsWith("igd ");
-    assertThat(CliRun.ok("--help").out()).contains("Exit codes:").contains("2   usage or bad input");
+    assertThat(CliRun.ok("--help").out())
+        .contains("Exit codes:")
+        .contains("2   usage or bad input");
     assertThat(CliRun.ok("rank", "loir", "-V").out()).startsWith("igd ");
     assertThat(CliRun.ok("rank", "loir", "--help").out()).contains("embedded:train.");
     assertThat(CliRun.ok("eval", "--help").out()).contains("embedded:test.");

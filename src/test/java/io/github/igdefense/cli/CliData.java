@@ -15,6 +15,7 @@ import java.util.Map;
 final class CliData {
   static final int VALUES = 3 * 32 * 32;
   static final String MODEL = golden("a1.pt").toString();
+
   /** 16 images, float32. */
   static final String IMAGES = "npz:" + golden("images32.npz");
 
@@ -67,7 +68,9 @@ final class CliData {
     return Npz.open(golden("loir_cifar.npz")).get("a1_" + layer + "_importance");
   }
 
-  /** Writes the golden ranking of a layer as {@code root/a1/<layer>/unit<u>.npy}; gives that folder. */
+  /**
+   * Writes the golden ranking of a layer as {@code root/a1/<layer>/unit<u>.npy}; gives that folder.
+   */
   static Path unitFiles(Path root, String layer) throws Exception {
     NpyArray importance = importance(layer);
     int k = (int) importance.shape()[1];

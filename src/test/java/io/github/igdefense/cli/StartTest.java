@@ -32,13 +32,19 @@ class StartTest {
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), Igd.class.getName()));
     command.addAll(List.of(arguments));
     Process process =
-        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile()).start();
+        new ProcessBuilder(command)
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile())
+            .start();
     if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
       process.destroyForcibly();
       throw new AssertionError("no end after " + TIMEOUT_SECONDS + " s");
     }
     return new Ended(
-        process.exitValue(), Files.readString(out), Files.readString(err), Files.readString(classes));
+        process.exitValue(),
+        Files.readString(out),
+        Files.readString(err),
+        Files.readString(classes));
   }
 
   @ParameterizedTest

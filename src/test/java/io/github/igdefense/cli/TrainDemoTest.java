@@ -28,9 +28,21 @@ class TrainDemoTest {
     List<Object> line =
         new ArrayList<>(
             List.of(
-                "train", "--data", "embedded:train", "--limit", 200, "--test-limit", 20, "--epochs", 2,
-                "--width", 4,
-                "--batch-size", 50, "--out", run));
+                "train",
+                "--data",
+                "embedded:train",
+                "--limit",
+                200,
+                "--test-limit",
+                20,
+                "--epochs",
+                2,
+                "--width",
+                4,
+                "--batch-size",
+                50,
+                "--out",
+                run));
     line.addAll(Arrays.asList(more));
     return CliRun.of(line.toArray());
   }
@@ -41,7 +53,8 @@ class TrainDemoTest {
     CliRun run = train(trained, "--json");
     assertThat(run.exitCode()).as("%s", run).isZero();
     JsonNode json = run.json();
-    assertThat(json.get("model").asText()).isEqualTo(trained.resolve("model.safetensors").toString());
+    assertThat(json.get("model").asText())
+        .isEqualTo(trained.resolve("model.safetensors").toString());
     assertThat(json.get("last_epoch").get("epoch").asInt()).isEqualTo(2);
     assertThat(run.err()).contains("epoch 1/2").contains("epoch 2/2");
   }
@@ -71,7 +84,8 @@ class TrainDemoTest {
   /** The settings of {@link #train(Path, Object...)}. */
   private static TrainingSettings settings() {
     return new TrainingSettings(
-        "n-fgsm", 4, 2, 50, 0.2, 0.9, 5e-4, 8 / 255.0, 10, 8 / 255.0, 2, 6, 0.999, 4, true, "float32", 0);
+        "n-fgsm", 4, 2, 50, 0.2, 0.9, 5e-4, 8 / 255.0, 10, 8 / 255.0, 2, 6, 0.999, 4, true,
+        "float32", 0);
   }
 
   @Test
@@ -86,7 +100,9 @@ class TrainDemoTest {
     assertThat(halfway).isNotEqualTo(model(trained));
     CliRun resumed = train(died);
     assertThat(resumed.exitCode()).as("%s", resumed).isZero();
-    assertThat(resumed.err()).contains("1 of 2 epochs done before", "epoch 2/2").doesNotContain("epoch 1/2");
+    assertThat(resumed.err())
+        .contains("1 of 2 epochs done before", "epoch 2/2")
+        .doesNotContain("epoch 1/2");
     assertThat(model(died)).isEqualTo(model(trained));
   }
 
@@ -127,7 +143,17 @@ class TrainDemoTest {
     }
     CliRun run =
         CliRun.of(
-            "train", "--limit", 100, "--test-limit", 20, "--epochs", 2, "--width", 4, "--batch-size", 50,
+            "train",
+            "--limit",
+            100,
+            "--test-limit",
+            20,
+            "--epochs",
+            2,
+            "--width",
+            4,
+            "--batch-size",
+            50,
             "--out",
             trained);
     assertThat(run.exitCode()).as("%s", run).isEqualTo(2);
@@ -140,9 +166,26 @@ class TrainDemoTest {
     for (String method : List.of("pgd", "trades", "clean")) {
       CliRun run =
           CliRun.ok(
-              "train", "--limit", 20, "--test-limit", 10, "--epochs", 1, "--width", 4, "--batch-size", 10,
+              "train",
+              "--limit",
+              20,
+              "--test-limit",
+              10,
+              "--epochs",
+              1,
+              "--width",
+              4,
+              "--batch-size",
+              10,
               "--steps",
-              2, "--method", method, "--average", 0, "--out", out.resolve(method), "--json");
+              2,
+              "--method",
+              method,
+              "--average",
+              0,
+              "--out",
+              out.resolve(method),
+              "--json");
       assertThat(run.json().get("last_epoch").get("loss").asDouble()).as(method).isPositive();
     }
   }
@@ -151,16 +194,27 @@ class TrainDemoTest {
   void theDemoRanksDefendsAttacksAndReports() throws Exception {
     CliRun run =
         CliRun.ok(
-            "demo", "--model", trained.resolve("model.safetensors"), "--images", 20, "--steps", 3,
-            "--targets", 1,
-            "--out", out, "--json");
+            "demo",
+            "--model",
+            trained.resolve("model.safetensors"),
+            "--images",
+            20,
+            "--steps",
+            3,
+            "--targets",
+            1,
+            "--out",
+            out,
+            "--json");
     JsonNode json = run.json();
     assertThat(json.get("kind").asText()).isEqualTo("demo");
     assertThat(json.get("classifiers")).hasSize(3);
     for (JsonNode classifier : json.get("classifiers")) {
       double worst = classifier.get("worst_case").asDouble();
       for (String group : List.of("attacks", "transfer")) {
-        classifier.get(group).forEach(column -> assertThat(worst).isLessThanOrEqualTo(column.asDouble()));
+        classifier
+            .get(group)
+            .forEach(column -> assertThat(worst).isLessThanOrEqualTo(column.asDouble()));
       }
     }
     assertThat(run.err()).contains("1/3").contains("2/3").contains("3/3").doesNotContain("igd: ");

@@ -58,7 +58,8 @@ class AtomicFilesTest {
         .hasMessage("mine");
     assertThat(file).hasContent("old");
     assertThat(directory.toFile().list()).containsExactly("result.json");
-    assertThatThrownBy(() -> AtomicFiles.writeText(directory, "x")).isInstanceOf(UncheckedIOException.class);
+    assertThatThrownBy(() -> AtomicFiles.writeText(directory, "x"))
+        .isInstanceOf(UncheckedIOException.class);
   }
 
   @Test

@@ -114,7 +114,8 @@ class FolderImagesTest {
     // Inverted ink times inverted black.
     assertColor(image, 200, 100 * 200 / 255, 0);
     set.read(3, image, 0);
-    // R = 100 + 1.402 (50 - 128) < 0, G = 100 - 0.344 (200 - 128) - 0.714 (50 - 128) = 131, B = 228; all
+    // R = 100 + 1.402 (50 - 128) < 0, G = 100 - 0.344 (200 - 128) - 0.714 (50 - 128) = 131, B =
+    // 228; all
     // inverted.
     assertColor(image, 30, 124 * 30 / 255, 27 * 30 / 255);
   }
@@ -242,7 +243,8 @@ class FolderImagesTest {
 
   private static WritableRaster flat(int bands, int side, int... color) {
     WritableRaster raster =
-        Raster.createInterleavedRaster(java.awt.image.DataBuffer.TYPE_BYTE, side, side, bands, null);
+        Raster.createInterleavedRaster(
+            java.awt.image.DataBuffer.TYPE_BYTE, side, side, bands, null);
     for (int i = 0; i < side * side; i++) {
       raster.setPixel(i % side, i / side, color);
     }
@@ -261,7 +263,8 @@ class FolderImagesTest {
       if (raster.getNumBands() == 4) {
         writer.write(null, new IIOImage(raster, null, null), null);
       } else {
-        int type = raster.getNumBands() == 1 ? BufferedImage.TYPE_BYTE_GRAY : BufferedImage.TYPE_INT_RGB;
+        int type =
+            raster.getNumBands() == 1 ? BufferedImage.TYPE_BYTE_GRAY : BufferedImage.TYPE_INT_RGB;
         BufferedImage image = new BufferedImage(raster.getWidth(), raster.getHeight(), type);
         image.getRaster().setRect(raster);
         writer.write(new IIOImage(image, null, null));

@@ -39,7 +39,8 @@ public final class GoldenFiles {
           random.nextBytes(noise);
           bytes = splice(bytes, at, at + length, noise);
         }
-        default -> bytes = splice(bytes, at, at, java.util.Arrays.copyOfRange(bytes, at, at + length));
+        default ->
+            bytes = splice(bytes, at, at, java.util.Arrays.copyOfRange(bytes, at, at + length));
       }
     }
     return bytes;

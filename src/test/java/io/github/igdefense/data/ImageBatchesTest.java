@@ -123,7 +123,9 @@ class ImageBatchesTest {
       for (int i = 0; i < 60; i++) {
         assertThat(batches.next().floats()[0]).isEqualTo(10 * i);
       }
-      assertThatThrownBy(batches::next).isInstanceOf(InputException.class).hasMessageContaining("600");
+      assertThatThrownBy(batches::next)
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("600");
     }
   }
 

@@ -53,7 +53,10 @@ class ImageSetsTest {
       set.read(set.size() - 1, image, 0);
       float sum = 0;
       for (int i = 0; i < 1024; i++) {
-        assertThat(image[i]).isBetween(0f, 1f).isEqualTo(image[1024 + i]).isEqualTo(image[2048 + i]);
+        assertThat(image[i])
+            .isBetween(0f, 1f)
+            .isEqualTo(image[1024 + i])
+            .isEqualTo(image[2048 + i]);
         boolean border = i / 32 < 2 || i / 32 > 29 || i % 32 < 2 || i % 32 > 29;
         assertThat(border && image[i] != 0).isFalse();
         sum += image[i];
@@ -116,7 +119,10 @@ class ImageSetsTest {
   }
 
   private void refuses(NpyArray x, NpyArray y, String... parts) {
-    assertThatThrownBy(() -> npz(x, y)).isInstanceOf(InputException.class).message().contains(parts);
+    assertThatThrownBy(() -> npz(x, y))
+        .isInstanceOf(InputException.class)
+        .message()
+        .contains(parts);
   }
 
   @Test
@@ -165,7 +171,8 @@ class ImageSetsTest {
     assertThatThrownBy(() -> set.withClassCount(7))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("label 7 at index 7");
-    assertThatThrownBy(() -> set.select(new int[] {30})).isInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> set.select(new int[] {30}))
+        .isInstanceOf(IndexOutOfBoundsException.class);
     assertThatThrownBy(() -> set.select(new int[0])).isInstanceOf(InputException.class);
   }
 
@@ -181,7 +188,8 @@ class ImageSetsTest {
     assertThat(set.classNames()).containsExactly("0", "1", "2", "3", "4", "5", "6", "7", "8", "9");
     float[] image = new float[3 * 32 * 32];
     set.read(2, image, 0);
-    assertThat(image[1024 + (2 + 5) * 32 + 2 + 9]).isEqualTo((pixels[(2 * 28 + 5) * 28 + 9] & 0xff) / 255f);
+    assertThat(image[1024 + (2 + 5) * 32 + 2 + 9])
+        .isEqualTo((pixels[(2 * 28 + 5) * 28 + 9] & 0xff) / 255f);
     assertThatThrownBy(() -> ImageSets.open("idx:" + dir + ":train"))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("train-images-idx3-ubyte");

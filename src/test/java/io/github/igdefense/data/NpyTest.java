@@ -35,9 +35,11 @@ class NpyTest {
     assertThat(text.substring(10).stripTrailing())
         .isEqualTo("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }");
     assertThat(text).endsWith(" \n");
-    assertThat(new String(Npy.header(NpyArray.of(new long[] {1}, 1, 1)), StandardCharsets.ISO_8859_1))
+    assertThat(
+            new String(Npy.header(NpyArray.of(new long[] {1}, 1, 1)), StandardCharsets.ISO_8859_1))
         .contains("(1, 1)");
-    assertThat(new String(Npy.header(NpyArray.of(new boolean[] {true})), StandardCharsets.ISO_8859_1))
+    assertThat(
+            new String(Npy.header(NpyArray.of(new boolean[] {true})), StandardCharsets.ISO_8859_1))
         .contains("'|b1'")
         .contains("()");
   }
@@ -75,14 +77,21 @@ class NpyTest {
     for (int v : new int[] {1, 4, 2, 5, 3, 6}) {
       values.putShort((short) v);
     }
-    NpyArray array = parse("{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }", 1, values.array());
+    NpyArray array =
+        parse("{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }", 1, values.array());
     assertThat(array.asLong()).containsExactly(1, 2, 3, 4, 5, 6);
     assertThat(array.shape()).containsExactly(2, 3);
     NpyArray cube =
-        parse("{'descr': '|u1', 'fortran_order': True, 'shape': (2, 1, 2)}", 2, new byte[] {0, 2, 1, 3});
+        parse(
+            "{'descr': '|u1', 'fortran_order': True, 'shape': (2, 1, 2)}",
+            2,
+            new byte[] {0, 2, 1, 3});
     assertThat(cube.asLong()).containsExactly(0, 1, 2, 3);
     NpyArray half =
-        parse("{\"descr\": \"<f2\", \"fortran_order\": False, \"shape\": (1L,)}", 3, new byte[] {0, 0x3c});
+        parse(
+            "{\"descr\": \"<f2\", \"fortran_order\": False, \"shape\": (1L,)}",
+            3,
+            new byte[] {0, 0x3c});
     assertThat(half.asDouble()).containsExactly(1);
   }
 
@@ -99,7 +108,9 @@ class NpyTest {
         "{'descr': [('a', '<f4'), ('b', '<f4')], 'fortran_order': False, 'shape': (1,), }",
         "{'descr': '<f4', 'shape': (2,), }",
         "{'descr': '<f4', 'fortran_order': 1, 'shape': (2,), }",
-        "__import__('os').system('touch /tmp/igd_pwned')", "{", "",
+        "__import__('os').system('touch /tmp/igd_pwned')",
+        "{",
+        "",
       })
   void headersThatDoNotFitAreRefused(String header) {
     assertThatThrownBy(() -> parse(header, 1, new byte[8]))
@@ -212,7 +223,8 @@ class NpyTest {
     arrays.put("x", NpyArray.of(new byte[12], 1, 3, 2, 2));
     arrays.put("y", NpyArray.of(new long[] {3}, 1));
     Npz.write(file, arrays);
-    for (byte[] original : List.of(Files.readAllBytes(file), deflated(NpyArray.of(new double[500], 500)))) {
+    for (byte[] original :
+        List.of(Files.readAllBytes(file), deflated(NpyArray.of(new double[500], 500)))) {
       Random random = new Random(6);
       for (int i = 0; i < 10_000; i++) {
         byte[] content = GoldenFiles.mutate(original, random);
@@ -276,7 +288,8 @@ class NpyTest {
           .isEqualTo(Hashes.sha256(java.util.Arrays.copyOfRange(content, i, i + 8)));
     }
     assertThat(bytes.buffers()).hasSize(2);
-    NpyArray floats = new NpyArray(ElementType.FLOAT32, new long[] {13}, bytes.slice(border - 29, 52));
+    NpyArray floats =
+        new NpyArray(ElementType.FLOAT32, new long[] {13}, bytes.slice(border - 29, 52));
     float[] values = floats.asFloat();
     for (int i = 0; i < 13; i++) {
       assertThat(values[i]).isEqualTo(expected.getFloat(1 + 4 * i));

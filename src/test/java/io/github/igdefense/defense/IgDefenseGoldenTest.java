@@ -109,7 +109,8 @@ class IgDefenseGoldenTest {
       return Smoothing.NONE;
     }
     return new Smoothing(
-        expected.get("sigma").asDouble()[0], Integer.parseInt(name.substring(name.lastIndexOf("rs") + 2)));
+        expected.get("sigma").asDouble()[0],
+        Integer.parseInt(name.substring(name.lastIndexOf("rs") + 2)));
   }
 
   private static NoiseSource goldenNoise() {
@@ -126,8 +127,7 @@ class IgDefenseGoldenTest {
   private static LogitLoss crossEntropy() {
     long[] labels = expected.get("a1_y").asLong();
     Tensor y = Tensors.of(labels, labels.length);
-    return logits ->
-        torch.log_softmax(logits, 1).gather(1, y.unsqueeze(1)).squeeze(1).neg();
+    return logits -> torch.log_softmax(logits, 1).gather(1, y.unsqueeze(1)).squeeze(1).neg();
   }
 
   @ParameterizedTest
@@ -137,7 +137,9 @@ class IgDefenseGoldenTest {
     ClassMasks masks = masksOf(name);
     for (int c = 0; c < masks.classCount(); c++) {
       for (int u = 0; u < masks.units(); u++) {
-        assertThat(masks.kept(c, u)).as("class %d unit %d", c, u).isEqualTo(bits[c * masks.units() + u]);
+        assertThat(masks.kept(c, u))
+            .as("class %d unit %d", c, u)
+            .isEqualTo(bits[c * masks.units() + u]);
       }
     }
   }
@@ -181,16 +183,21 @@ class IgDefenseGoldenTest {
           fingerprint[k] += g * Math.sin(0.37 * (k + 1) * (v + 1));
         }
       }
-      // Relative to the largest entry of the image's gradient, as the expected values are sums of many.
+      // Relative to the largest entry of the image's gradient, as the expected values are sums of
+      // many.
       double tolerance = 1e-6 * linf[n];
       assertThat(max).as("linf of %d", n).isCloseTo(linf[n], within(tolerance));
       assertThat(sum).as("l1 of %d", n).isCloseTo(l1[n], within(VALUES * tolerance));
       for (int k = 0; k < 2; k++) {
-        assertThat(fingerprint[k]).as("proj of %d", n).isCloseTo(proj[n * 2 + k], within(50 * tolerance));
+        assertThat(fingerprint[k])
+            .as("proj of %d", n)
+            .isCloseTo(proj[n * 2 + k], within(50 * tolerance));
       }
     }
     if (!expected.contains(name + "_grad_img0_f32")) {
-      assertThat(layerOf(name)).as("complete gradients are kept for layer4 alone").isEqualTo("layer3");
+      assertThat(layerOf(name))
+          .as("complete gradients are kept for layer4 alone")
+          .isEqualTo("layer3");
       return;
     }
     double[] first = expected.get(name + "_grad_img0_f32").asDouble();
@@ -226,8 +233,7 @@ class IgDefenseGoldenTest {
   void allUnitsKeptIsTheBaseModel() {
     try (PointerScope scope = new PointerScope();
         IgDefense defense =
-            new IgDefense(
-                network, ClassMasks.full("layer4", 10, 64), 0.01, Smoothing.NONE, null)) {
+            new IgDefense(network, ClassMasks.full("layer4", 10, 64), 0.01, Smoothing.NONE, null)) {
       assertClose(defense.logits(points()), Tensors.toDoubles(network.logits(points())), 1e-12);
     }
   }
@@ -244,7 +250,8 @@ class IgDefenseGoldenTest {
       double[] batch = Tensors.toDoubles(defense.logits(x));
       double[] again = Tensors.toDoubles(defense.logits(x));
       assertThat(again).isEqualTo(batch);
-      assertClose(defense.logits(x.narrow(0, 2, 1)), java.util.Arrays.copyOfRange(batch, 20, 30), 1e-9);
+      assertClose(
+          defense.logits(x.narrow(0, 2, 1)), java.util.Arrays.copyOfRange(batch, 20, 30), 1e-9);
     }
   }
 
@@ -263,7 +270,8 @@ class IgDefenseGoldenTest {
                   NoiseSource.fresh(rng))) {
         assertThat(defense.deterministic()).isFalse();
         runs[run] = Tensors.toDoubles(defense.forward(points()).firstLogits());
-        assertThat(Tensors.toDoubles(defense.forward(points()).firstLogits())).isNotEqualTo(runs[run]);
+        assertThat(Tensors.toDoubles(defense.forward(points()).firstLogits()))
+            .isNotEqualTo(runs[run]);
       }
     }
     assertThat(runs[1]).isEqualTo(runs[0]);
@@ -273,11 +281,14 @@ class IgDefenseGoldenTest {
   @Test
   void masksOfAnotherModelAreRefused() {
     assertThatThrownBy(
-            () -> new IgDefense(network, ClassMasks.full("layer4", 10, 63), 0.01, Smoothing.NONE, null))
+            () ->
+                new IgDefense(
+                    network, ClassMasks.full("layer4", 10, 63), 0.01, Smoothing.NONE, null))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("10 classes x 64 units");
     assertThatThrownBy(
-            () -> new IgDefense(network, ClassMasks.full("layer4", 10, 64), 0, Smoothing.NONE, null))
+            () ->
+                new IgDefense(network, ClassMasks.full("layer4", 10, 64), 0, Smoothing.NONE, null))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("temperature");
     assertThatThrownBy(() -> ClassMasks.random("layer4", 10, 64, 65, 0))

@@ -45,8 +45,10 @@ class ReadmeExampleTest {
           new IgDefense(network, ClassMasks.of(ranking, 13), 0.01, Smoothing.NONE, null)) {
         Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.parse("0.1"), 10);
         Comparison comparison =
-            new Comparison(network, "base", test, List.of(attack), Evaluation.Settings.DEFAULT, true, p -> {});
-        // Attacked directly, and shown the base model's adversarial images: both count for the worst case.
+            new Comparison(
+                network, "base", test, List.of(attack), Evaluation.Settings.DEFAULT, true, p -> {});
+        // Attacked directly, and shown the base model's adversarial images: both count for the
+        // worst case.
         return comparison.add("ig-defense", "IG-Defense", defended).evaluation().result();
       }
     }
@@ -56,8 +58,7 @@ class ReadmeExampleTest {
   @Test
   void theReadmePrintsIt() throws IOException {
     String source =
-        Files.readString(
-            Path.of("src/test/java/io/github/igdefense/docs/ReadmeExampleTest.java"));
+        Files.readString(Path.of("src/test/java/io/github/igdefense/docs/ReadmeExampleTest.java"));
     // The markers also stand in the constants above.
     String example =
         source.substring(

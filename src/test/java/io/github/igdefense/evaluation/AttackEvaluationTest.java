@@ -178,8 +178,7 @@ class AttackEvaluationTest {
 
     private Tensor noise(Tensor x) {
       return Tensors.scoped(
-          () ->
-              rng.normal(network.dtype(), Tensors.shape(x)).mul_(Tensors.scalar(sigma)).add_(x));
+          () -> rng.normal(network.dtype(), Tensors.shape(x)).mul_(Tensors.scalar(sigma)).add_(x));
     }
 
     @Override

@@ -72,8 +72,7 @@ class WorstCaseTest {
 
   @Test
   void accuraciesPerClassLeaveEmptyClassesOpen() {
-    double[] shares =
-        Accuracy.perClass(new boolean[] {true, false, true}, new int[] {0, 0, 2}, 3);
+    double[] shares = Accuracy.perClass(new boolean[] {true, false, true}, new int[] {0, 0, 2}, 3);
     assertThat(shares).containsExactly(0.5, Double.NaN, 1);
   }
 }

@@ -124,9 +124,7 @@ class LeaveOneOutGoldenTest {
   void aClassWithoutImagesIsNamed() {
     try (StagedNetwork network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT32)) {
       int[] withoutClassSeven =
-          java.util.stream.IntStream.range(0, 200)
-              .filter(i -> probeLabels()[i] != 7)
-              .toArray();
+          java.util.stream.IntStream.range(0, 200).filter(i -> probeLabels()[i] != 7).toArray();
       ImageSet some = probe("y").select(withoutClassSeven);
       assertThatThrownBy(
               () ->

@@ -32,8 +32,19 @@ class RankingFilesTest {
             3,
             values,
             new RankingProvenance(
-                "loir", "rn18", "ab", "layer4", "data", "cd", 9, new long[] {3, 3, 3},
-                "class-mean", false, "float64", null, "1"));
+                "loir",
+                "rn18",
+                "ab",
+                "layer4",
+                "data",
+                "cd",
+                9,
+                new long[] {3, 3, 3},
+                "class-mean",
+                false,
+                "float64",
+                null,
+                "1"));
     single = RankingFiles.write(root, "model", ranking);
     units = root.resolve("model/layer4");
   }
@@ -129,8 +140,7 @@ class RankingFilesTest {
   @Test
   void aRankingThatIsTheSameForAllClassesIsDegenerate() {
     Ranking same =
-        new Ranking(
-            "l", 3, 2, new double[] {3, 9, 2, 1, 1, 5}, RankingProvenance.unknown("l"));
+        new Ranking("l", 3, 2, new double[] {3, 9, 2, 1, 1, 5}, RankingProvenance.unknown("l"));
     assertThat(same.degenerate(1)).isTrue();
     assertThat(same.degenerate(2)).isFalse();
     assertThat(ranking.degenerate(4)).isFalse();

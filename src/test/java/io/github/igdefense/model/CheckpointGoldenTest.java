@@ -21,7 +21,13 @@ class CheckpointGoldenTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"a1n.pt", "a1n_legacy.pt", "a1n_wrapped_module.pt", "a1n_prefix_model.pt", "a1n_double.pt"})
+      strings = {
+        "a1n.pt",
+        "a1n_legacy.pt",
+        "a1n_wrapped_module.pt",
+        "a1n_prefix_model.pt",
+        "a1n_double.pt"
+      })
   void everyFormOfOneNetworkHasTheSameTensors(String name) throws Exception {
     StateDict state = CheckpointReader.read(golden(name)).state();
     Npz digest = Npz.open(golden("a1n_digest.npz"));
@@ -32,7 +38,8 @@ class CheckpointGoldenTest {
     long[] numel = digest.get("numel").asLong();
     List<String> keys = Files.readAllLines(golden("a1n_keys.txt"));
 
-    assertThat(state.names()).containsExactlyElementsOf(keys.stream().map(k -> k.split("\t")[0]).toList());
+    assertThat(state.names())
+        .containsExactlyElementsOf(keys.stream().map(k -> k.split("\t")[0]).toList());
     int row = 0;
     for (HostTensor tensor : state) {
       String[] expected = keys.get(row).split("\t");
@@ -45,8 +52,11 @@ class CheckpointGoldenTest {
       assertThat(values.length).isEqualTo((int) numel[row]);
       assertThat(values[0]).isEqualTo(first[row]);
       assertThat(values[values.length - 1]).isEqualTo(last[row]);
-      assertThat(Arrays.stream(values).sum()).as(tensor.name()).isCloseTo(sum[row], within(absolute[row]));
-      assertThat(Arrays.stream(values).map(Math::abs).sum()).isCloseTo(absolute[row], within(absolute[row]));
+      assertThat(Arrays.stream(values).sum())
+          .as(tensor.name())
+          .isCloseTo(sum[row], within(absolute[row]));
+      assertThat(Arrays.stream(values).map(Math::abs).sum())
+          .isCloseTo(absolute[row], within(absolute[row]));
       row++;
     }
   }
@@ -81,7 +91,8 @@ class CheckpointGoldenTest {
     assertThat(wrapped.metadata()).containsEntry("epoch", 3L).containsEntry("best", 0.5);
     assertThat(wrapped.notes())
         .containsExactly(
-            "tensors taken from key 'state_dict'", "prefix 'module.' removed from the tensor names");
+            "tensors taken from key 'state_dict'",
+            "prefix 'module.' removed from the tensor names");
     assertThat(CheckpointReader.read(golden("a1n_prefix_model.pt")).notes())
         .containsExactly("prefix 'model.' removed from the tensor names");
     assertThat(CheckpointReader.read(golden("a1n.pt")).notes()).isEmpty();
@@ -99,7 +110,11 @@ class CheckpointGoldenTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "shared_storage", "shared_storage_legacy", "noncontiguous", "noncontiguous_legacy", "dtypes",
+        "shared_storage",
+        "shared_storage_legacy",
+        "noncontiguous",
+        "noncontiguous_legacy",
+        "dtypes",
         "dtypes_legacy"
       })
   void oddTensorsHaveTheirValues(String name) {
@@ -126,10 +141,26 @@ class CheckpointGoldenTest {
     StateDict state = CheckpointReader.read(golden("odd_dtypes.pt")).state();
     Map<String, ElementType> types =
         Map.of(
-            "f32", ElementType.FLOAT32, "f64", ElementType.FLOAT64, "f16", ElementType.FLOAT16,
-            "bf16", ElementType.BFLOAT16, "i64", ElementType.INT64, "i32", ElementType.INT32,
-            "i16", ElementType.INT16, "i8", ElementType.INT8, "u8", ElementType.UINT8,
-            "boolean", ElementType.BOOL);
+            "f32",
+            ElementType.FLOAT32,
+            "f64",
+            ElementType.FLOAT64,
+            "f16",
+            ElementType.FLOAT16,
+            "bf16",
+            ElementType.BFLOAT16,
+            "i64",
+            ElementType.INT64,
+            "i32",
+            ElementType.INT32,
+            "i16",
+            ElementType.INT16,
+            "i8",
+            ElementType.INT8,
+            "u8",
+            ElementType.UINT8,
+            "boolean",
+            ElementType.BOOL);
     types.forEach((key, type) -> assertThat(state.get(key).type()).as(key).isEqualTo(type));
     double[] special = state.get("f16_special").toDoubles();
     assertThat(special).contains(Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY);
@@ -139,7 +170,8 @@ class CheckpointGoldenTest {
 
   @Test
   void bytesOfAStridedTensorAreRowMajor() {
-    HostTensor tensor = CheckpointReader.read(golden("odd_noncontiguous.pt")).state().get("transposed");
+    HostTensor tensor =
+        CheckpointReader.read(golden("odd_noncontiguous.pt")).state().get("transposed");
     assertThat(tensor.isContiguous()).isFalse();
     ByteBuffer bytes = tensor.bytes();
     HostTensor dense = HostTensor.dense("dense", tensor.type(), Bytes.of(bytes), tensor.shape());

@@ -30,7 +30,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 class CheckpointHostileTest {
   private static final Path PWNED = Path.of("/tmp/igd_pwned");
   private static final String START = "\u0080\u0002";
-  /** {@code 'w': _rebuild_tensor_v2(storage 0 of 4 floats, OFFSET, SHAPE, STRIDES, False, OrderedDict())}. */
+
+  /**
+   * {@code 'w': _rebuild_tensor_v2(storage 0 of 4 floats, OFFSET, SHAPE, STRIDES, False,
+   * OrderedDict())}.
+   */
   private static final String TENSOR =
       "}U\u0001wctorch._utils\n_rebuild_tensor_v2\n((U\u0007storagectorch\nFloatStorage\n"
           + "U\u00010U\u0003cpuI4\ntQ%s\u0089ccollections\nOrderedDict\n)RtRs.";
@@ -99,7 +103,8 @@ class CheckpointHostileTest {
         "N(I2\nt(I1\nt",
       })
   void tensorOutsideItsStorageIsRefused(String geometry) {
-    assertThatThrownBy(() -> read(String.format(TENSOR, geometry))).isInstanceOf(InputException.class);
+    assertThatThrownBy(() -> read(String.format(TENSOR, geometry)))
+        .isInstanceOf(InputException.class);
   }
 
   @ParameterizedTest
@@ -113,8 +118,14 @@ class CheckpointHostileTest {
         "}U\u0001aI1\nsU\u0001aI2\ns.", // a key twice
         "h\u0005.", // memo never set
         "t.", // no mark
-        "]b.", "N]b.", "X\u00ff\u00ff\u00ff\u007f.", "\u008b\u00ff\u00ff\u00ff\u007f.", "L99999x\n.", "Fx\n.",
-        "\u0080\u0009.", "\u00ff."
+        "]b.",
+        "N]b.",
+        "X\u00ff\u00ff\u00ff\u007f.",
+        "\u008b\u00ff\u00ff\u00ff\u007f.",
+        "L99999x\n.",
+        "Fx\n.",
+        "\u0080\u0009.",
+        "\u00ff."
       })
   void brokenPickleIsRefused(String pickle) {
     assertThatThrownBy(() -> read(pickle)).isInstanceOf(InputException.class);
@@ -132,7 +143,8 @@ class CheckpointHostileTest {
   @Test
   void listContainingItselfDoesNoHarm() {
 
-    assertThatThrownBy(() -> read("}(U\u0001x]q\u0001h\u0001au.")).isInstanceOf(InputException.class);
+    assertThatThrownBy(() -> read("}(U\u0001x]q\u0001h\u0001au."))
+        .isInstanceOf(InputException.class);
   }
 
   @Test
@@ -151,7 +163,8 @@ class CheckpointHostileTest {
   void otherKindsOfFilesAreNamed() throws Exception {
     assertKind("<!DOCTYPE html><html><head>", "HTML page");
     assertKind("\n  <html lang=en>", "HTML page");
-    assertKind("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull");
+    assertKind(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull");
     assertKind("", "empty file");
     assertKind("\u001f\u008b\u0008\u0000", "gzip");
     assertKind("just text", "something else");
@@ -185,7 +198,8 @@ class CheckpointHostileTest {
         .hasMessageContaining("storage 0");
     entries.put("a/data/0", new byte[] {9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 11, 22, 33, 44, 55, 66});
     byte[] content = zip(entries);
-    int at = new String(content, StandardCharsets.ISO_8859_1).indexOf("\u0009\u0008\u0007\u0006\u0005");
+    int at =
+        new String(content, StandardCharsets.ISO_8859_1).indexOf("\u0009\u0008\u0007\u0006\u0005");
     content[at + 3]++;
     Files.write(file, content);
     assertThatThrownBy(() -> CheckpointReader.read(file))
@@ -199,7 +213,8 @@ class CheckpointHostileTest {
     HostTensor mean = HostTensor.of("module.normalize.mean", new float[] {3}, 1);
     Path file = directory.resolve("a.safetensors");
     SafeTensors.write(file, new StateDict(java.util.List.of(one, mean)), Map.of());
-    assertThat(CheckpointReader.read(file).state().names()).containsExactly("fc.weight", "normalize.mean");
+    assertThat(CheckpointReader.read(file).state().names())
+        .containsExactly("fc.weight", "normalize.mean");
     assertThatThrownBy(() -> CheckpointReader.read(golden("odd_nested.pt"), "absent"))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("absent")
@@ -211,8 +226,15 @@ class CheckpointHostileTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "a1n.pt", "a1n_legacy.pt", "odd_nested.pt", "odd_nested_legacy.pt", "odd_noncontiguous.pt",
-        "odd_noncontiguous_legacy.pt", "odd_dtypes_legacy.pt", "malicious_legacy.pt", "malicious_nested.pt"
+        "a1n.pt",
+        "a1n_legacy.pt",
+        "odd_nested.pt",
+        "odd_nested_legacy.pt",
+        "odd_noncontiguous.pt",
+        "odd_noncontiguous_legacy.pt",
+        "odd_dtypes_legacy.pt",
+        "malicious_legacy.pt",
+        "malicious_nested.pt"
       })
   void mutatedFilesAreReadOrRefused(String name) throws Exception {
     fuzz(Files.readAllBytes(golden(name)), 1500);
@@ -248,7 +270,8 @@ class CheckpointHostileTest {
 
   private static void check(byte[] content, int i) {
     try {
-      Checkpoint checkpoint = CheckpointReader.read(Path.of("mutation" + i), Bytes.of(content), null);
+      Checkpoint checkpoint =
+          CheckpointReader.read(Path.of("mutation" + i), Bytes.of(content), null);
       for (HostTensor tensor : checkpoint.state()) {
         assertThat(tensor.toDoubles().length).isEqualTo((int) tensor.numel());
       }

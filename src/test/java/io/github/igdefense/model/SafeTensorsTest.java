@@ -22,7 +22,8 @@ class SafeTensorsTest {
   @TempDir Path directory;
 
   @ParameterizedTest
-  @ValueSource(strings = {"a1n.pt", "odd_dtypes.pt", "odd_noncontiguous.pt", "odd_shared_storage_legacy.pt"})
+  @ValueSource(
+      strings = {"a1n.pt", "odd_dtypes.pt", "odd_noncontiguous.pt", "odd_shared_storage_legacy.pt"})
   void whatIsWrittenIsReadBack(String name) {
     StateDict state = CheckpointReader.read(golden(name)).state();
     Map<String, String> metadata = new LinkedHashMap<>();
@@ -62,7 +63,8 @@ class SafeTensorsTest {
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", // wrong size
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", // gap, outside
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", // gap
-        "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", // does not fill the file
+        "{\"w\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", // does not fill the
+        // file
         "{\"w\":{\"dtype\":\"C64\",\"shape\":[1],\"data_offsets\":[0,8]}}", // unknown type
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}",
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}",
@@ -71,7 +73,9 @@ class SafeTensorsTest {
             + "\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", // a name twice
         "{\"w\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
             + "\"v\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", // overlap
-        "{\"w\":3}", "{\"w\":", "{}",
+        "{\"w\":3}",
+        "{\"w\":",
+        "{}",
       })
   void brokenHeaderIsRefused(String header) throws Exception {
     byte[] text = header.getBytes(StandardCharsets.UTF_8);
@@ -88,12 +92,16 @@ class SafeTensorsTest {
     assertThat(tensor.shape()).containsExactly(2, 3);
     assertThat(tensor.strides()).containsExactly(3, 1);
     assertThat(tensor.toFloats()).containsExactly(1, 2, 3, 4, 5, 6);
-    assertThat(HostTensor.of("n", new long[] {Long.MAX_VALUE}).toLongs()).containsExactly(Long.MAX_VALUE);
+    assertThat(HostTensor.of("n", new long[] {Long.MAX_VALUE}).toLongs())
+        .containsExactly(Long.MAX_VALUE);
     assertThatThrownBy(() -> HostTensor.of("w", new float[] {1}, 2))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(tensor::toLongs).isInstanceOf(InputException.class);
     StateDict dict = new StateDict(List.of(tensor));
-    assertThatThrownBy(() -> dict.get("v")).isInstanceOf(InputException.class).hasMessageContaining("[w]");
-    assertThatThrownBy(() -> new StateDict(List.of(tensor, tensor))).isInstanceOf(InputException.class);
+    assertThatThrownBy(() -> dict.get("v"))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("[w]");
+    assertThatThrownBy(() -> new StateDict(List.of(tensor, tensor)))
+        .isInstanceOf(InputException.class);
   }
 }

@@ -7,7 +7,10 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** What {@code igd doctor} says about this process, and about processes with two libraries of a kind. */
+/**
+ * What {@code igd doctor} says about this process, and about processes with two libraries of a
+ * kind.
+ */
 class DiagnosticsTest {
   @Test
   void thisProcessIsDescribedAsItIs() {
@@ -23,7 +26,8 @@ class DiagnosticsTest {
     assertThat(diagnostics.libraries().openMp()).hasSize(1);
     assertThat(diagnostics.libraries().blas()).hasSize(1);
     assertThat(diagnostics.libraries().kernels()).hasSize(1);
-    assertThat(diagnostics.libraries().libtorch()).anyMatch(path -> path.endsWith("libtorch_cpu.so"));
+    assertThat(diagnostics.libraries().libtorch())
+        .anyMatch(path -> path.endsWith("libtorch_cpu.so"));
     assertThat(diagnostics.libraries().duplicated()).isEmpty();
     assertThat(diagnostics.cuda().available()).isEqualTo(NativeRuntime.cudaAvailable());
     if (!diagnostics.cuda().available()) {

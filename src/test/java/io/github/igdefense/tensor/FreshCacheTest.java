@@ -14,14 +14,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Loading in JVMs of their own, with an empty JavaCPP cache. {@code -Digd.loading.starts=20} sets how often
- * (default 3 where the environment has CI, else once: each start unpacks 360 MB).
+ * Loading in JVMs of their own, with an empty JavaCPP cache. {@code -Digd.loading.starts=20} sets
+ * how often (default 3 where the environment has CI, else once: each start unpacks 360 MB).
  */
 class FreshCacheTest {
   private static final int STARTS =
       Integer.getInteger("igd.loading.starts", System.getenv("CI") != null ? 3 : 1);
   private static final Path SYSTEM_LIBRARIES = Path.of("/usr/lib/x86_64-linux-gnu");
-  private static final List<String> ONCE = List.of("libtorch_cpu", "libgomp", "libc10", "libigd_kernels");
+  private static final List<String> ONCE =
+      List.of("libtorch_cpu", "libgomp", "libc10", "libigd_kernels");
 
   @TempDir Path scratch;
 
@@ -44,19 +45,26 @@ class FreshCacheTest {
   }
 
   /**
-   * A wrong library of each name comes first on the path, and the user has set the environment. Works on machines
-   * without a system libtorch too.
+   * A wrong library of each name comes first on the path, and the user has set the environment.
+   * Works on machines without a system libtorch too.
    */
   @Test
   void takesNoLibraryOfTheSameNameFromTheLibraryPathAndKeepsTheUsersSettings() throws Exception {
     Path decoys = Files.createDirectory(scratch.resolve("decoys"));
-    Path wrong = Path.of("target/classes/io/github/igdefense/kernels/linux-x86_64/libjniigd_env.so");
-    for (String name : List.of("libtorch.so", "libtorch_cpu.so", "libc10.so", "libtorch_global_deps.so")) {
+    Path wrong =
+        Path.of("target/classes/io/github/igdefense/kernels/linux-x86_64/libjniigd_env.so");
+    for (String name :
+        List.of("libtorch.so", "libtorch_cpu.so", "libc10.so", "libtorch_global_deps.so")) {
       Files.copy(wrong, decoys.resolve(name));
     }
     Map<String, String> environment =
         Map.of(
-            "LD_LIBRARY_PATH", decoys.toString(), "OPENBLAS_NUM_THREADS", "2", "GOMP_SPINCOUNT", "77");
+            "LD_LIBRARY_PATH",
+            decoys.toString(),
+            "OPENBLAS_NUM_THREADS",
+            "2",
+            "GOMP_SPINCOUNT",
+            "77");
     // The cache of this JVM, already filled: only the search path differs.
     Subprocess run =
         Subprocess.run(LoadingProbe.class, scratch, environment, List.of(), entry -> true);
@@ -86,7 +94,8 @@ class FreshCacheTest {
   }
 
   private Subprocess start(int number, Map<String, String> environment) throws Exception {
-    Path folder = Files.createDirectory(scratch.resolve("start" + number + "-" + environment.size()));
+    Path folder =
+        Files.createDirectory(scratch.resolve("start" + number + "-" + environment.size()));
     Path cache = folder.resolve("cache");
     Subprocess run =
         Subprocess.run(

@@ -10,13 +10,17 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
 /**
- * What {@link FreshCacheTest} runs in a JVM of its own: loads everything, runs one convolution and one of our
- * kernels, and prints what the process looks like as lines {@code key=value}. The last is {@code OK}.
+ * What {@link FreshCacheTest} runs in a JVM of its own: loads everything, runs one convolution and
+ * one of our kernels, and prints what the process looks like as lines {@code key=value}. The last
+ * is {@code OK}.
  */
 public final class LoadingProbe {
   private LoadingProbe() {}
 
-  /** Exit code 0 and {@code OK}, or 1 and {@code failed=MESSAGE} when the libraries cannot be loaded. */
+  /**
+   * Exit code 0 and {@code OK}, or 1 and {@code failed=MESSAGE} when the libraries cannot be
+   * loaded.
+   */
   public static void main(String[] args) throws Exception {
     try {
       NativeRuntime.load();
@@ -32,7 +36,11 @@ public final class LoadingProbe {
       Tensor sums = Tensors.of(new double[2], 1, 2);
       Tensor counts = Tensors.of(new long[1], 1);
       FusedOps.looPenultimateAccumulate(
-          Tensors.of(new float[] {-3, 5}, 1, 2), Tensors.of(new long[] {0}, 1), false, sums, counts);
+          Tensors.of(new float[] {-3, 5}, 1, 2),
+          Tensors.of(new long[] {0}, 1),
+          false,
+          sums,
+          counts);
       System.out.println("kernel=" + Tensors.sum(sums.to(ScalarType.Double)));
     }
     System.out.println("torchThreads=" + torch.get_num_threads());

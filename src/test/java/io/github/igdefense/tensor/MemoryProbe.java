@@ -10,9 +10,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * What {@link MemorySoakTest} runs in a JVM whose heap is touched before and cannot grow: how much the
- * resident memory grows over many operations in scopes ({@code scoped=BYTES}), and over operations whose
- * tensors nobody frees ({@code leaked=BYTES}).
+ * What {@link MemorySoakTest} runs in a JVM whose heap is touched before and cannot grow: how much
+ * the resident memory grows over many operations in scopes ({@code scoped=BYTES}), and over
+ * operations whose tensors nobody frees ({@code leaked=BYTES}).
  */
 public final class MemoryProbe {
   /** 16 KiB: one such tensor lost per loop would be 312 MiB over 20,000. */

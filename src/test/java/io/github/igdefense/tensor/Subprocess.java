@@ -37,7 +37,8 @@ record Subprocess(int exitCode, List<String> out, String err) {
    * Runs {@code main} and waits for its end.
    *
    * @param scratch an existing folder for its output
-   * @param environment added to an environment without settings of OpenMP, OpenBLAS and the dynamic linker
+   * @param environment added to an environment without settings of OpenMP, OpenBLAS and the dynamic
+   *     linker
    * @param keep which entries of the class path it gets
    */
   static Subprocess run(

@@ -19,7 +19,8 @@ class ThreadsTest {
   void theDefaultIsThePhysicalCores() {
     NativeRuntime.load();
     assertThat(NativeRuntime.defaultThreads()).isEqualTo(CpuTopology.physicalCores()).isPositive();
-    assertThat(CpuTopology.physicalCores()).isLessThanOrEqualTo(Runtime.getRuntime().availableProcessors());
+    assertThat(CpuTopology.physicalCores())
+        .isLessThanOrEqualTo(Runtime.getRuntime().availableProcessors());
   }
 
   @Test

@@ -9,9 +9,9 @@ import org.bytedeco.javacpp.tools.InfoMapper;
 /**
  * JavaCPP configuration of the binding to our native kernels.
  *
- * <p>The binding is made from {@code native/jni/igd_jni.h}, whose functions take addresses as 64-bit
- * integers, so that a call from Java allocates no pointer wrapper. libgomp is the one that libtorch
- * carries: the process has one OpenMP runtime.
+ * <p>The binding is made from {@code native/jni/igd_jni.h}, whose functions take addresses as
+ * 64-bit integers, so that a call from Java allocates no pointer wrapper. libgomp is the one that
+ * libtorch carries: the process has one OpenMP runtime.
  */
 @Properties(
     value =
