@@ -29,7 +29,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code igd bench}: latency of the base and the defended model, and the cost of ranking, as ratios in one run. */
+/** {@code igd bench}: latency of base and defended model, and the cost of ranking, as ratios in one run. */
 @Command(
     name = "bench",
     description = "Measure base and defended latency and the cost of LO-IR, as ratios in one run.",
@@ -163,7 +163,10 @@ final class BenchCommand implements Callable<Integer> {
       }
       Arrays.sort(ratios);
       Arrays.sort(kernel);
-      put("ratio_loir_penultimate", ratios[repetitions / 2], "LO-IR of " + layer.name() + " / plain forward, batch " + batch);
+      put(
+          "ratio_loir_penultimate",
+          ratios[repetitions / 2],
+          "LO-IR of " + layer.name() + " / plain forward, batch " + batch);
       put("loir_kernel_us", kernel[repetitions / 2], "its kernel alone, microseconds a batch");
     }
   }

@@ -13,7 +13,10 @@ final class ComputeOptions {
       description = "Where to compute: cpu (this build has no CUDA kernels). Default: ${DEFAULT-VALUE}.")
   String device;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads that compute. Default: one per physical core.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads that compute. Default: one per physical core.")
   Integer threads;
 
   @Option(

@@ -87,7 +87,8 @@ final class DefenseOptions {
   int keep(MaskableLayer target) {
     if (keep != null && (keep < 1 || keep > target.units())) {
       throw new InputException(
-          "expected --keep between 1 and " + target.units() + ", the units of " + target.name() + ", got " + keep);
+          "expected --keep between 1 and " + target.units() + ", the units of " + target.name() + ", got "
+              + keep);
     }
     return keep == null ? defaultKeep(target.units()) : keep;
   }
@@ -108,8 +109,11 @@ final class DefenseOptions {
     if (read.provenance().modelSha256() != null
         && !read.provenance().modelSha256().equals(network.sha256())) {
       output.warn(
-          "the ranking was made for another checkpoint (SHA-256 " + read.provenance().modelSha256().substring(0, 12)
-              + "..., not " + network.sha256().substring(0, Math.min(12, network.sha256().length())) + "...)");
+          "the ranking was made for another checkpoint (SHA-256 "
+              + read.provenance().modelSha256().substring(0, 12)
+              + "..., not "
+              + network.sha256().substring(0, Math.min(12, network.sha256().length()))
+              + "...)");
     }
     ClassMasks masks = ClassMasks.of(read, units);
     if (read.degenerate(units)) {

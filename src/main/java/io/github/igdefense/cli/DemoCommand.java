@@ -51,7 +51,9 @@ final class DemoCommand implements Callable<Integer> {
       paramLabel = "S",
       defaultValue = "0.05",
       converter = Values.Fraction.class,
-      description = "Standard deviation of the smoothed defense's noise, for pixels in [0,1]. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Standard deviation of the smoothed defense's noise, for pixels in [0,1]."
+              + " Default: ${DEFAULT-VALUE}.")
   double sigma;
 
   @Option(
@@ -123,7 +125,8 @@ final class DemoCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet train = ImageSets.open("embedded:train");
         ImageSet test = data.open(output)) {
-      output.note("1/3 ranking the units of " + network.penultimate().name() + " on " + train.size() + " images");
+      output.note(
+          "1/3 ranking the units of " + network.penultimate().name() + " on " + train.size() + " images");
       long start = System.nanoTime();
       Ranking ranking;
       try (Output.Progress bar = output.progress("rank", train.size())) {

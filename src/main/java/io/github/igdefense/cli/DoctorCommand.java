@@ -34,7 +34,8 @@ final class DoctorCommand implements Callable<Integer> {
     Diagnostics.Version v = d.version();
     row("igdefense", v.igdefense());
     row("stack", "javacpp " + v.javacpp() + ", pytorch " + v.pytorch() + ", openblas " + v.openblas());
-    row("java", d.java().version() + ", " + d.java().vendor() + ", heap up to " + mib(d.java().maxHeapBytes()));
+    row("java", d.java().version() + ", " + d.java().vendor() + ", heap up to "
+        + mib(d.java().maxHeapBytes()));
     row("processor", d.processor().model());
     row("cores", d.processor().physicalCores() + " physical, " + d.processor().logicalCpus() + " logical");
     row("features", yesNo(d.processor().features()));
@@ -56,7 +57,8 @@ final class DoctorCommand implements Callable<Integer> {
     rows("our library", d.libraries().kernels());
     row(
         "libtorch has",
-        "CPU capability " + d.libtorch().cpuCapability() + ", oneDNN " + yes(d.libtorch().oneDnn()) + ", OpenMP "
+        "CPU capability " + d.libtorch().cpuCapability() + ", oneDNN " + yes(d.libtorch().oneDnn())
+            + ", OpenMP "
             + yes(d.libtorch().openMp()) + ", MKL " + yes(d.libtorch().mkl()));
     row("CUDA", d.cuda().available() ? d.cuda().devices() + " device(s)" : "no: " + d.cuda().reason());
     if (!d.cuda().libraries().isEmpty()) {
@@ -64,7 +66,8 @@ final class DoctorCommand implements Callable<Integer> {
     }
     row(
         "cache",
-        d.cache().folder() + (d.cache().writeable() ? "" : " (not writeable)") + ", " + mib(d.cache().freeBytes())
+        d.cache().folder() + (d.cache().writeable() ? "" : " (not writeable)") + ", "
+            + mib(d.cache().freeBytes())
             + " free");
     row(
         "bfloat16",

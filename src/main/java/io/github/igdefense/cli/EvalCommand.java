@@ -51,7 +51,8 @@ final class EvalCommand implements Callable<Integer> {
       names = "--evaluations",
       paramLabel = "R",
       defaultValue = "5",
-      description = "Evaluations of a smoothed model, odd; their majority decides. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Evaluations of a smoothed model, odd; their majority decides. Default: ${DEFAULT-VALUE}.")
   int evaluations;
 
   @Option(

@@ -21,7 +21,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
  */
 @Command(
     name = "igd",
-    description = "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack, report.",
+    description =
+        "Interpretability-guided test-time adversarial defense: rank neurons, defend, attack, report.",
     mixinStandardHelpOptions = true,
     versionProvider = Igd.VersionProvider.class,
     exitCodeListHeading = "Exit codes:%n",
@@ -70,7 +71,8 @@ public final class Igd {
               command.getErr(),
               exception,
               root.debug,
-              oneLine(exception.getMessage()) + suggestion(exception) + "; see " + command.getCommandSpec().qualifiedName() + " --help",
+              oneLine(exception.getMessage()) + suggestion(exception) + "; see "
+                  + command.getCommandSpec().qualifiedName() + " --help",
               CommandLine.ExitCode.USAGE);
         });
     line.setExecutionExceptionHandler(

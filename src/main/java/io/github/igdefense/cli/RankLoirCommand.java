@@ -36,7 +36,8 @@ final class RankLoirCommand implements Callable<Integer> {
       paramLabel = "NAME",
       defaultValue = "class-mean",
       description =
-          "class-mean, or reference (sum / images * classes, as the published code). Default: ${DEFAULT-VALUE}.")
+          "class-mean, or reference (sum / images * classes, as the published code)."
+              + " Default: ${DEFAULT-VALUE}.")
   String normalization;
 
   @Option(names = "--signed", description = "Keep the sign of the difference instead of its absolute value.")

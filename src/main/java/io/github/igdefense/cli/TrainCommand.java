@@ -35,7 +35,10 @@ final class TrainCommand implements Callable<Integer> {
       description = "Images for the accuracies after each epoch. Default: ${DEFAULT-VALUE}.")
   String testData;
 
-  @Option(names = "--limit", paramLabel = "N", description = "Use N training images, equally many of each class.")
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Use N training images, equally many of each class.")
   Integer limit;
 
   @Option(
@@ -155,7 +158,10 @@ final class TrainCommand implements Callable<Integer> {
       description = "Arithmetic of convolutions: float32 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
 
-  @Option(names = "--threads", paramLabel = "N", description = "Threads that compute. Default: one per physical core.")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      description = "Threads that compute. Default: one per physical core.")
   Integer threads;
 
   @Option(

@@ -44,8 +44,8 @@ public final class RankingFiles {
   private RankingFiles() {}
 
   /**
-   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz} in place of an earlier
-   * ranking of that layer: both are written beside it first, so that a full disk leaves the earlier one whole.
+   * Writes {@code root/<model>/<layer>/unit<u>.npy} and {@code root/<model>/<layer>.npz} in place of an
+   * earlier ranking of that layer: both are written beside it first, so that a full disk leaves it whole.
    *
    * @param model the checkpoint file's name without its extension
    * @return the single file
@@ -55,7 +55,8 @@ public final class RankingFiles {
     Path folder = root.resolve(model).resolve(ranking.layer());
     Path single = root.resolve(model).resolve(ranking.layer() + ".npz");
     Path parent = folder.toAbsolutePath().getParent();
-    Path fresh = parent.resolve("." + ranking.layer() + "." + UUID.randomUUID().toString().substring(0, 8) + ".tmp");
+    String random = UUID.randomUUID().toString().substring(0, 8);
+    Path fresh = parent.resolve("." + ranking.layer() + "." + random + ".tmp");
     double[] importance = ranking.toArray();
     int k = ranking.classCount();
     try {
@@ -147,7 +148,8 @@ public final class RankingFiles {
     if (candidates.isEmpty()) {
       throw new InputException(
           "expected a ranking for " + layer + " in " + path + " (" + layer + ".npz, or " + layer
-              + "/unit0.npy ... unit" + (units - 1) + ".npy, or unit files in the folder itself), found none");
+              + "/unit0.npy ... unit" + (units - 1)
+              + ".npy, or unit files in the folder itself), found none");
     }
     if (candidates.size() > 1) {
       throw new InputException(

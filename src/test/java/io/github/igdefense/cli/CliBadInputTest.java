@@ -34,7 +34,7 @@ class CliBadInputTest {
   @TempDir static Path folder;
   @TempDir Path out;
 
-  /** A command line and what its message holds; {@code OUT} stands for an empty folder, {@code IN} for files. */
+  /** A command line and what its message holds; {@code OUT} is an empty folder, {@code IN} has files. */
   private record Case(String line, String... expected) {
     @Override
     public String toString() {
@@ -66,7 +66,8 @@ class CliBadInputTest {
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/label10.npz", "10", "label"),
         new Case(RANK + "--data npz:IN/label10.npz", "10", "label"),
         new Case(ATTACK + "--attack fgsm --data npz:IN/label10.npz", "--data"),
-        new Case("attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/label10.npz", "10", "label"),
+        new Case("attack --out OUT --checkpoint MODEL --attack fgsm --data npz:IN/label10.npz", "10",
+            "label"),
         new Case("eval --out OUT --checkpoint MODEL --data npz:IN/label10.npz", "10", "label"),
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/label_minus.npz", "-1"),
         new Case(PREDICT + "--checkpoint MODEL --data npz:IN/bright.npz", "[0,1]", "1.5"),
@@ -312,7 +313,8 @@ class CliBadInputTest {
   @Test
   void aFullDiskLeavesWhatWasThere() throws Exception {
     Path disk = Files.createDirectory(out.resolve("disk"));
-    assumeTrue(execute("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk.toString()) == 0, "needs root");
+    assumeTrue(execute("mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk.toString()) == 0,
+        "needs root");
     try {
       String probe = CliData.probe(folder.resolve("probe.npz"), "y");
       CliRun.ok("rank", "loir", "--data", probe, "--checkpoint", CliData.MODEL, "--out", disk);
@@ -329,7 +331,8 @@ class CliBadInputTest {
       assertThat(Files.readAllBytes(ranking)).isEqualTo(single);
       assertThat(Files.readAllBytes(disk.resolve("a1/layer4/unit0.npy"))).isEqualTo(unit);
       assertFullDisk(
-          CliRun.of("predict", "--data", probe, "--checkpoint", CliData.MODEL, "--out", disk.resolve("l.npy")),
+          CliRun.of("predict", "--data", probe, "--checkpoint", CliData.MODEL, "--out",
+              disk.resolve("l.npy")),
           disk,
           before);
       assertFullDisk(
@@ -346,7 +349,8 @@ class CliBadInputTest {
           before);
       assertFullDisk(
           CliRun.of(
-              "train", "--limit", 20, "--test-limit", 10, "--batch-size", 10, "--epochs", 1, "--width", 4, "--out",
+              "train", "--limit", 20, "--test-limit", 10, "--batch-size", 10, "--epochs", 1, "--width", 4,
+              "--out",
               disk.resolve("train")),
           disk,
           before);

@@ -28,7 +28,8 @@ class TrainDemoTest {
     List<Object> line =
         new ArrayList<>(
             List.of(
-                "train", "--data", "embedded:train", "--limit", 200, "--test-limit", 20, "--epochs", 2, "--width", 4,
+                "train", "--data", "embedded:train", "--limit", 200, "--test-limit", 20, "--epochs", 2,
+                "--width", 4,
                 "--batch-size", 50, "--out", run));
     line.addAll(Arrays.asList(more));
     return CliRun.of(line.toArray());
@@ -85,7 +86,7 @@ class TrainDemoTest {
     assertThat(halfway).isNotEqualTo(model(trained));
     CliRun resumed = train(died);
     assertThat(resumed.exitCode()).as("%s", resumed).isZero();
-    assertThat(resumed.err()).contains("1 of 2 epochs done before").contains("epoch 2/2").doesNotContain("epoch 1/2");
+    assertThat(resumed.err()).contains("1 of 2 epochs done before", "epoch 2/2").doesNotContain("epoch 1/2");
     assertThat(model(died)).isEqualTo(model(trained));
   }
 
@@ -126,7 +127,8 @@ class TrainDemoTest {
     }
     CliRun run =
         CliRun.of(
-            "train", "--limit", 100, "--test-limit", 20, "--epochs", 2, "--width", 4, "--batch-size", 50, "--out",
+            "train", "--limit", 100, "--test-limit", 20, "--epochs", 2, "--width", 4, "--batch-size", 50,
+            "--out",
             trained);
     assertThat(run.exitCode()).as("%s", run).isEqualTo(2);
     assertThat(run.err()).contains("train_");
@@ -138,7 +140,8 @@ class TrainDemoTest {
     for (String method : List.of("pgd", "trades", "clean")) {
       CliRun run =
           CliRun.ok(
-              "train", "--limit", 20, "--test-limit", 10, "--epochs", 1, "--width", 4, "--batch-size", 10, "--steps",
+              "train", "--limit", 20, "--test-limit", 10, "--epochs", 1, "--width", 4, "--batch-size", 10,
+              "--steps",
               2, "--method", method, "--average", 0, "--out", out.resolve(method), "--json");
       assertThat(run.json().get("last_epoch").get("loss").asDouble()).as(method).isPositive();
     }
@@ -148,7 +151,8 @@ class TrainDemoTest {
   void theDemoRanksDefendsAttacksAndReports() throws Exception {
     CliRun run =
         CliRun.ok(
-            "demo", "--model", trained.resolve("model.safetensors"), "--images", 20, "--steps", 3, "--targets", 1,
+            "demo", "--model", trained.resolve("model.safetensors"), "--images", 20, "--steps", 3,
+            "--targets", 1,
             "--out", out, "--json");
     JsonNode json = run.json();
     assertThat(json.get("kind").asText()).isEqualTo("demo");
