@@ -57,7 +57,7 @@ struct KernelTable {
   void (*combine_sparse_add)(const T* g, const T* weight, int64_t n, int64_t k, int64_t u0, int64_t u1,
                              int64_t units, T* out);
 
-  // dy[i,c] = sum_u dm[i,u] * [masks[c,u] != 0] for c in [c0,c1); 0 where y[i,c] is exactly 0 (not used then).
+  // dy[i,c] = sum_u dm[i,u] * [masks[c,u] != 0] for c in [c0,c1); 0 where y[i,c] is exactly 0 (unused).
   void (*mask_dots)(const T* dm, const uint8_t* masks, const T* y, int64_t n, int64_t c0, int64_t c1,
                     int64_t units, T* dy, int64_t k);
 
