@@ -64,6 +64,7 @@ class ReadmeExampleTest {
         source.substring(
             source.indexOf(BEGIN, source.indexOf("example() {")) + BEGIN.length(),
             source.lastIndexOf(END));
-    assertThat(Files.readString(Path.of("README.md"))).contains(example.stripTrailing().stripIndent());
+    assertThat(Files.readString(Path.of("README.md")))
+        .contains(example.stripTrailing().stripIndent());
   }
 }
