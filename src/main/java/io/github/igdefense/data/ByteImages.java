@@ -1,9 +1,7 @@
 package io.github.igdefense.data;
 
-import java.util.List;
-
 /** Images decoded to 8-bit values in memory. */
-final class ByteImages implements ImageSet {
+final class ByteImages extends ForwardingImages {
   private static final float[] UNIT = new float[256];
 
   static {
@@ -12,12 +10,11 @@ final class ByteImages implements ImageSet {
     }
   }
 
-  private final ImageSet source;
   private final byte[][] pixels; // CHW
   private final int[] labels;
 
   private ByteImages(ImageSet source, byte[][] pixels, int[] labels) {
-    this.source = source;
+    super(source);
     this.pixels = pixels;
     this.labels = labels;
   }
@@ -49,41 +46,6 @@ final class ByteImages implements ImageSet {
   }
 
   @Override
-  public String name() {
-    return source.name();
-  }
-
-  @Override
-  public String preprocessing() {
-    return source.preprocessing();
-  }
-
-  @Override
-  public int size() {
-    return pixels.length;
-  }
-
-  @Override
-  public int channels() {
-    return source.channels();
-  }
-
-  @Override
-  public int height() {
-    return source.height();
-  }
-
-  @Override
-  public int width() {
-    return source.width();
-  }
-
-  @Override
-  public List<String> classNames() {
-    return source.classNames();
-  }
-
-  @Override
   public int label(int index) {
     return labels[index];
   }
@@ -92,15 +54,5 @@ final class ByteImages implements ImageSet {
   public void read(int index, float[] target, int offset) {
     byte[] image = pixels[index];
     toUnit(image, 0, target, offset, image.length);
-  }
-
-  @Override
-  public String sha256() {
-    return source.sha256();
-  }
-
-  @Override
-  public void close() {
-    source.close();
   }
 }

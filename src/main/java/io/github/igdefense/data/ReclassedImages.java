@@ -4,11 +4,11 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** View with another number of classes, checked against every label. */
-final class ReclassedImages implements ImageSet {
-  private final ImageSet source;
+final class ReclassedImages extends ForwardingImages {
   private final List<String> classNames;
 
   ReclassedImages(ImageSet source, int classes) {
+    super(source);
     if (classes < 1) {
       throw new InputException("expected at least one class, got " + classes);
     }
@@ -24,53 +24,17 @@ final class ReclassedImages implements ImageSet {
     while (names.size() < classes) {
       names.add(Integer.toString(names.size()));
     }
-    this.source = source;
     this.classNames = List.copyOf(names.subList(0, classes));
   }
 
   private ReclassedImages(ImageSet source, List<String> classNames) {
-    this.source = source;
+    super(source);
     this.classNames = classNames;
-  }
-
-  @Override
-  public String name() {
-    return source.name();
-  }
-
-  @Override
-  public String preprocessing() {
-    return source.preprocessing();
-  }
-
-  @Override
-  public int size() {
-    return source.size();
-  }
-
-  @Override
-  public int channels() {
-    return source.channels();
-  }
-
-  @Override
-  public int height() {
-    return source.height();
-  }
-
-  @Override
-  public int width() {
-    return source.width();
   }
 
   @Override
   public List<String> classNames() {
     return classNames;
-  }
-
-  @Override
-  public int label(int index) {
-    return source.label(index);
   }
 
   @Override
@@ -89,11 +53,6 @@ final class ReclassedImages implements ImageSet {
   }
 
   @Override
-  public String sha256() {
-    return source.sha256();
-  }
-
-  @Override
   public ImageSet inMemory() {
     ImageSet decoded = source.inMemory();
     return decoded == source ? this : new ReclassedImages(decoded, classNames);
@@ -102,10 +61,5 @@ final class ReclassedImages implements ImageSet {
   @Override
   public boolean isLazy() {
     return source.isLazy();
-  }
-
-  @Override
-  public void close() {
-    source.close();
   }
 }

@@ -1,16 +1,15 @@
 package io.github.igdefense.data;
 
-import java.util.List;
 import java.util.Objects;
 
 /** View on some images of a set, in a given order. */
-final class SelectedImages implements ImageSet {
-  private final ImageSet source;
+final class SelectedImages extends ForwardingImages {
   private final int[] indices;
   private final String name;
   private volatile String sha256;
 
   SelectedImages(ImageSet source, int[] indices, String name) {
+    super(source);
     if (indices.length == 0) {
       throw new InputException(
           "expected at least one image, got an empty selection of " + source.name());
@@ -18,7 +17,6 @@ final class SelectedImages implements ImageSet {
     for (int index : indices) {
       Objects.checkIndex(index, source.size());
     }
-    this.source = source;
     this.indices = indices.clone();
     this.name = name;
   }
@@ -29,33 +27,8 @@ final class SelectedImages implements ImageSet {
   }
 
   @Override
-  public String preprocessing() {
-    return source.preprocessing();
-  }
-
-  @Override
   public int size() {
     return indices.length;
-  }
-
-  @Override
-  public int channels() {
-    return source.channels();
-  }
-
-  @Override
-  public int height() {
-    return source.height();
-  }
-
-  @Override
-  public int width() {
-    return source.width();
-  }
-
-  @Override
-  public List<String> classNames() {
-    return source.classNames();
   }
 
   @Override
@@ -96,10 +69,5 @@ final class SelectedImages implements ImageSet {
   @Override
   public boolean isLazy() {
     return source.isLazy();
-  }
-
-  @Override
-  public void close() {
-    source.close();
   }
 }

@@ -1,17 +1,16 @@
 package io.github.igdefense.evaluation;
 
+import io.github.igdefense.data.ForwardingImages;
 import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.ImageSet;
 import java.nio.ByteBuffer;
-import java.util.List;
 
 /**
  * An image set of which some images were changed by an attack. The changed ones are held in memory,
  * the others are read from the source, which must stay open; closing this does not close it.
  * Thread-safe.
  */
-final class PerturbedImages implements ImageSet {
-  private final ImageSet source;
+final class PerturbedImages extends ForwardingImages {
   private final String name;
   private final Object[] points;
   private volatile String sha256;
@@ -23,7 +22,7 @@ final class PerturbedImages implements ImageSet {
    *     unchanged
    */
   PerturbedImages(ImageSet source, String name, Object[] points) {
-    this.source = source;
+    super(source);
     this.name = name;
     this.points = points;
   }
@@ -31,41 +30,6 @@ final class PerturbedImages implements ImageSet {
   @Override
   public String name() {
     return name;
-  }
-
-  @Override
-  public String preprocessing() {
-    return source.preprocessing();
-  }
-
-  @Override
-  public int size() {
-    return source.size();
-  }
-
-  @Override
-  public int channels() {
-    return source.channels();
-  }
-
-  @Override
-  public int height() {
-    return source.height();
-  }
-
-  @Override
-  public int width() {
-    return source.width();
-  }
-
-  @Override
-  public List<String> classNames() {
-    return source.classNames();
-  }
-
-  @Override
-  public int label(int index) {
-    return source.label(index);
   }
 
   @Override
@@ -125,4 +89,8 @@ final class PerturbedImages implements ImageSet {
     }
     return known;
   }
+
+  /** Does nothing: the source is the caller's. */
+  @Override
+  public void close() {}
 }
