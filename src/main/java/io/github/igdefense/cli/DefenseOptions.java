@@ -32,7 +32,7 @@ final class DefenseOptions {
       names = "--keep",
       paramLabel = "K",
       description =
-          "Units kept per class. Default: 50, or a tenth of the layer if it has fewer than 500.")
+          "Units kept per class. Default: 50 (750 of a layer of 2048 or more), at most all.")
   Integer keep;
 
   @Option(
@@ -84,9 +84,9 @@ final class DefenseOptions {
     return new Smoothing(sigma, Values.positive("--smoothing-samples", samples));
   }
 
-  /** Units to keep when none are given. */
+  /** Units to keep when none are given: the paper's 750 for wide layers and 50 for others. */
   static int defaultKeep(int units) {
-    return units < 500 ? Math.max(1, (units + 5) / 10) : 50;
+    return units >= 2048 ? 750 : Math.min(50, units);
   }
 
   int keep(MaskableLayer target) {

@@ -40,9 +40,9 @@ class ReadmeExampleTest {
       Ranking ranking =
           new LeaveOneOut(network, network.penultimate(), Normalization.CLASS_MEAN, false, 64)
               .rank(train, done -> {});
-      // Keep the 13 most important units of each class.
+      // Keep the 50 most important units of each class.
       try (IgDefense defended =
-          new IgDefense(network, ClassMasks.of(ranking, 13), 0.01, Smoothing.NONE, null)) {
+          new IgDefense(network, ClassMasks.of(ranking, 50), 0.01, Smoothing.NONE, null)) {
         Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.parse("0.1"), 10);
         Comparison comparison =
             new Comparison(
