@@ -41,7 +41,7 @@ compile() { # NAME [LIBRARY]
     return
   fi
   mv -f "$source.new" "$source"
-  cp -f "$generated/jnijavacpp.cpp" "$generated/sorted/jnijavacpp.cpp"
+  sort_functions "$generated/jnijavacpp.cpp" > "$generated/sorted/jnijavacpp.cpp"
   (cd "$generated/sorted" && "$compiler" -std=c++17 -march=x86-64 -O3 -Wall -fPIC -pthread -shared -s \
     -ffile-prefix-map="$root=." \
     -I"$root/native/include" -I"$root/native/jni" -I"$java_home/include" -I"$java_home/include/linux" \
