@@ -137,7 +137,7 @@ class CliContractTest {
                   "--out",
                   file));
       if (!file.equals(defaults)) {
-        arguments.addAll(List.of("--layer", "layer4", "--keep", file.equals(spelled) ? 50 : 49));
+        arguments.addAll(List.of("--layer", "layer4", "--keep", file.equals(spelled) ? 50 : 20));
       }
       CliRun.ok(arguments.toArray());
     }
