@@ -197,6 +197,8 @@ void test_masked_head();
 void test_cuda_emulated();
 void test_loo_penultimate_threads();
 void test_masked_head_threads();
+void test_net();
+void test_net_threads();
 
 }  // namespace igd_test
 

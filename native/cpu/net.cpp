@@ -1,0 +1,1060 @@
+// Compiled networks: the C API, forward and backward passes.
+#include "net.h"
+
+#include <math.h>
+#include <string.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <new>
+
+#include "igd/kernels.h"
+#include "runtime.h"
+
+#if defined(IGD_HAVE_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace igd {
+namespace {
+
+// Up to this many images run one by one; more are run 16 at a time.
+constexpr int64_t kSingleImages = 6;
+// Rough rate of one thread, only used to decide whether threads pay.
+constexpr double kProductsPerNanosecond = 150;
+// Tiles of one task in the single layout.
+constexpr int64_t kTilesPerTask = 16;
+// Positions that the last tile may read past the bordered map.
+constexpr int64_t kSlack = 64;
+
+#if defined(IGD_HAVE_AMX)
+bool detect_amx() {
+  unsigned a, b, c, d;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  const bool amx = (d >> 22 & 1) != 0 && (d >> 24 & 1) != 0;  // AMX-BF16, AMX-TILE
+  const bool avx512 = (b >> 16 & 1) != 0 && (b >> 30 & 1) != 0 && (b >> 31 & 1) != 0;  // F, BW, VL
+  if (!amx || !avx512 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || (a >> 5 & 1) == 0) return false;
+  // The operating system gives the tile registers to processes that ask (Linux: ARCH_REQ_XCOMP_PERM, 18).
+  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+#endif
+
+bool has_amx() {
+#if defined(IGD_HAVE_AMX)
+  static const bool found = detect_amx();
+  return found && igd_isa_active() == IGD_ISA_AVX512;
+#else
+  return false;
+#endif
+}
+
+const NetKernels& kernels_for(int products) {
+#if defined(IGD_HAVE_AMX)
+  if (has_amx()) return net_kernels_amx(products);
+#endif
+  return net_kernels_portable(products);
+}
+
+int64_t round_up(int64_t x, int64_t to) { return (x + to - 1) / to * to; }
+
+}  // namespace
+}  // namespace igd
+
+using igd::Bf16;
+using igd::Kind;
+using igd::Operation;
+using igd::Value;
+
+struct igd_net {
+  int products = 3;
+  bool sealed = false;
+  std::vector<Value> values;
+  std::vector<Operation> ops;
+  std::vector<float> input_scale;
+  std::vector<float> input_shift;
+  int64_t kept = 0;
+  int64_t reused = 0;
+  int64_t single = 0;
+  igd::SlabPool kept_slabs;
+  igd::SlabPool reused_slabs;
+  igd::SlabPool single_slabs;
+  std::once_flag transposed;
+};
+
+struct igd_tape {
+  igd_net* net = nullptr;
+  int from = 0;
+  int to = 0;
+  int64_t n = 0;
+  std::vector<Bf16*> slabs;
+  ~igd_tape() {
+    for (Bf16* slab : slabs) net->kept_slabs.give(slab);
+  }
+};
+
+namespace igd {
+namespace {
+
+// An image tensor of floats, element strides.
+struct Images {
+  const float* data;
+  int64_t n, c, h, w;
+};
+
+// Slabs that go back to their pool.
+class Slab {
+ public:
+  explicit Slab(SlabPool* pool) : pool_(pool), memory_(pool->take()) {}
+  ~Slab() { pool_->give(memory_); }
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+  Bf16* get() const { return memory_; }
+
+ private:
+  SlabPool* pool_;
+  Bf16* memory_;
+};
+
+enum class Place { kKept, kReused, kSingle };
+
+int64_t place_of(const Value& v, Place place) {
+  return place == Place::kKept ? v.kept_at : place == Place::kReused ? v.reused_at : v.single_at;
+}
+
+// One group of images on its way through the network.
+struct Pass {
+  const igd_net* net;
+  const NetKernels* kernels;
+  Place place;
+  Bf16* slab;
+  int rows;     // images
+  int workers;  // threads that share each operation
+  int from;
+  int to;
+  RowLayout layout() const {
+    return place == Place::kSingle ? single_layout(net->products) : batch_layout();
+  }
+  Bf16* at(int value) const { return slab + place_of(net->values[static_cast<size_t>(value)], place); }
+  // First row of a pixel's block.
+  int64_t row(const Value& v, int64_t y, int64_t x, int64_t block) const {
+    if (place == Place::kSingle) {
+      return (block * v.positions + (y + 1) * (v.w + 2) + x + 1) * layout().row;
+    }
+    return ((y * v.w + x) * v.blocks + block) * batch_block(net->products);
+  }
+};
+
+double work_of(const Operation& op, const Value& out, double images) {
+  return images * static_cast<double>(out.h * out.w) *
+         static_cast<double>(op.weights.out_channels * op.weights.in_blocks * kLanes * op.weights.taps);
+}
+
+int share(int workers, double products) {
+  const int worth = workers_for(products / kProductsPerNanosecond);
+  return worth < workers ? worth : workers;
+}
+
+// ---- input and output ----
+
+// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image.
+void load_patches(const Pass& p, const Operation& op, const Images& x) {
+  const Value& in = p.net->values[static_cast<size_t>(op.in)];
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  const float* scale = p.net->input_scale.empty() ? nullptr : p.net->input_scale.data();
+  const float* shift = p.net->input_shift.empty() ? nullptr : p.net->input_shift.data();
+  Bf16* to = p.at(op.out);
+  const double work = 20.0 * static_cast<double>(out.h * out.w * out.c * p.rows);
+  parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h, [&](int64_t begin, int64_t end, int) {
+    std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
+    for (int64_t y = begin; y < end; ++y) {
+      for (int64_t xx = 0; xx < out.w; ++xx) {
+        for (int r = 0; r < p.rows; ++r) {
+          size_t q = 0;
+          for (int64_t c = 0; c < in.c; ++c) {
+            for (int64_t t = 0; t < op.kernel * op.kernel; ++t, ++q) {
+              const int64_t sy = y * op.stride - op.padding + t / op.kernel;
+              const int64_t sx = xx * op.stride - op.padding + t % op.kernel;
+              const bool inside = sy >= 0 && sy < in.h && sx >= 0 && sx < in.w;
+              float value = inside ? x.data[r * x.n + c * x.c + sy * x.h + sx * x.w] : 0.0f;
+              if (inside && scale != nullptr) value = value * scale[c] + shift[c];
+              patch[q] = value;
+            }
+          }
+          for (int64_t b = 0; b < out.blocks; ++b) {
+            p.kernels->row_store(patch.data() + b * kLanes,
+                                 to + p.row(out, y, xx, b) + r * (p.place == Place::kSingle ? 0 : kLanes),
+                                 p.layout().plane);
+          }
+        }
+      }
+    }
+  });
+}
+
+// Floats to planes; `mask`: only where that value is above 0.
+void load_value(const Pass& p, int value, const Images& x, Bf16* to, const Bf16* mask, bool normalise) {
+  const Value& v = p.net->values[static_cast<size_t>(value)];
+  const bool affine = normalise && !p.net->input_scale.empty();
+  float lanes[kLanes];
+  for (int64_t y = 0; y < v.h; ++y) {
+    for (int64_t xx = 0; xx < v.w; ++xx) {
+      for (int64_t b = 0; b < v.blocks; ++b) {
+        for (int r = 0; r < p.rows; ++r) {
+          const int64_t at = p.row(v, y, xx, b) + r * (p.place == Place::kSingle ? 0 : kLanes);
+          for (int64_t l = 0; l < kLanes; ++l) {
+            const int64_t c = b * kLanes + l;
+            float f = c < v.c ? x.data[r * x.n + c * x.c + y * x.h + xx * x.w] : 0.0f;
+            if (affine && c < v.c) {
+              f = f * p.net->input_scale[static_cast<size_t>(c)] + p.net->input_shift[static_cast<size_t>(c)];
+            }
+            // Positive in planes is positive in the high one.
+            if (mask != nullptr && !(static_cast<int16_t>(mask[at + l]) > 0)) f = 0;
+            lanes[l] = f;
+          }
+          p.kernels->row_store(lanes, to + at, p.layout().plane);
+        }
+      }
+    }
+  }
+}
+
+// Planes to floats [rows, H, W, C].
+void store_value(const Pass& p, int value, float* y) {
+  const Value& v = p.net->values[static_cast<size_t>(value)];
+  const Bf16* from = p.at(value);
+  float lanes[kLanes];
+  for (int r = 0; r < p.rows; ++r) {
+    for (int64_t i = 0; i < v.h; ++i) {
+      for (int64_t j = 0; j < v.w; ++j) {
+        float* to = y + ((r * v.h + i) * v.w + j) * v.c;
+        for (int64_t b = 0; b < v.blocks; ++b) {
+          p.kernels->row_load(from + p.row(v, i, j, b) + r * (p.place == Place::kSingle ? 0 : kLanes),
+                              p.layout().plane, lanes);
+          const int64_t count = std::min(kLanes, v.c - b * kLanes);
+          memcpy(to + b * kLanes, lanes, static_cast<size_t>(count) * sizeof(float));
+        }
+      }
+    }
+  }
+}
+
+// ---- forward ----
+
+// f(first row, rows that follow each other, block) over all pixels of a value, shared among workers.
+template <typename F>
+void each_run(const Pass& p, const Value& v, const F& f) {
+  const double work = 4.0 * static_cast<double>(v.h * v.w * v.blocks * p.rows) * kProductsPerNanosecond;
+  parallel(share(p.workers, work), v.h, [&](int64_t begin, int64_t end, int) {
+    for (int64_t y = begin; y < end; ++y) {
+      for (int64_t b = 0; b < v.blocks; ++b) {
+        if (p.place == Place::kSingle) {
+          f(p.row(v, y, 0, b), v.w, b);
+        } else {
+          for (int64_t x = 0; x < v.w; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b);
+        }
+      }
+    }
+  });
+}
+
+void max_pool(const Pass& p, const Operation& op) {
+  const Value& in = p.net->values[static_cast<size_t>(op.in)];
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  const Bf16* from = p.at(op.in);
+  Bf16* to = p.at(op.out);
+  const int64_t plane = p.layout().plane;
+  const double work = 4.0 * static_cast<double>(out.h * out.w * out.blocks * p.rows * op.kernel * op.kernel);
+  parallel(share(p.workers, work * kProductsPerNanosecond), out.h, [&](int64_t begin, int64_t end, int) {
+    float best[kLanes], lanes[kLanes];
+    for (int64_t y = begin; y < end; ++y) {
+      for (int64_t x = 0; x < out.w; ++x) {
+        for (int64_t b = 0; b < out.blocks; ++b) {
+          for (int r = 0; r < p.rows; ++r) {
+            const int64_t image = r * (p.place == Place::kSingle ? 0 : kLanes);
+            bool first = true;
+            for (int64_t t = 0; t < op.kernel * op.kernel; ++t) {
+              const int64_t sy = y * op.stride - op.padding + t / op.kernel;
+              const int64_t sx = x * op.stride - op.padding + t % op.kernel;
+              if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
+              p.kernels->row_load(from + p.row(in, sy, sx, b) + image, plane, lanes);
+              for (int64_t l = 0; l < kLanes; ++l) {
+                if (first || lanes[l] > best[l] || lanes[l] != lanes[l]) best[l] = lanes[l];
+              }
+              first = false;
+            }
+            p.kernels->row_store(best, to + p.row(out, y, x, b) + image, plane);
+          }
+        }
+      }
+    }
+  });
+}
+
+void affine(const Pass& p, const Operation& op) {
+  const Value& v = p.net->values[static_cast<size_t>(op.out)];
+  const Bf16* from = p.at(op.in);
+  Bf16* to = p.at(op.out);
+  each_run(p, v, [&](int64_t at, int64_t rows, int64_t block) {
+    const RowsMap task = {from + at,
+                          to + at,
+                          nullptr,
+                          nullptr,
+                          op.scale.data() + block * kLanes,
+                          op.shift.data() + block * kLanes,
+                          p.layout(),
+                          rows,
+                          op.relu};
+    p.kernels->rows_map(task);
+  });
+}
+
+// The weights of an output block.
+BlockWeights block_of(const Weights& w, int64_t block, const float* bias, int products) {
+  const int64_t size = w.taps * w.in_blocks * planes_of(products) * 2 * kTile;
+  return {w.packed.data() + block * size, bias == nullptr ? nullptr : bias + block * kLanes, w.in_blocks,
+          w.out_channels - block * kLanes > 16};
+}
+
+struct Planes {
+  const Bf16* in;
+  Bf16* out;
+  const Bf16* addend;
+  const Bf16* mask;
+};
+
+// A convolution of 16 images: strips of pixels by blocks of output channels.
+void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, const float* bias,
+                const BatchPlan& plan, bool relu, double products) {
+  const int64_t blocks = weights.out_blocks;
+  const int64_t strips = static_cast<int64_t>(plan.strips.size());
+  parallel(share(p.workers, products), strips * blocks, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Strip& strip = plan.strips[static_cast<size_t>(i / blocks)];
+      const BatchConv task = {planes.in,
+                              planes.out,
+                              planes.addend,
+                              planes.mask,
+                              block_of(weights, i % blocks, bias, p.net->products),
+                              plan.units.data() + strip.begin,
+                              strip.end - strip.begin,
+                              plan.taps.data(),
+                              i % blocks,
+                              blocks,
+                              p.rows,
+                              relu};
+      p.kernels->conv_batch(task);
+    }
+  });
+}
+
+void forward_op(const Pass& p, const Operation& op, const Images& x) {
+  switch (op.kind) {
+    case Kind::kPatches:
+      load_patches(p, op, x);
+      return;
+    case Kind::kAffine:
+      affine(p, op);
+      return;
+    case Kind::kMaxPool:
+      max_pool(p, op);
+      return;
+    case Kind::kConv:
+      break;
+  }
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  const Planes planes = {p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr};
+  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows));
+}
+
+// The operations that lead from a value to another: those after from's producer up to to's.
+template <typename F>
+void each_op(const igd_net* net, int from, int to, const F& f) {
+  const int first = net->values[static_cast<size_t>(from)].producer + 1;
+  for (int i = first; i <= net->values[static_cast<size_t>(to)].producer; ++i) {
+    f(net->ops[static_cast<size_t>(i)]);
+  }
+}
+
+bool from_pixels(const igd_net* net, int from) {
+  const int use = net->values[static_cast<size_t>(from)].first_use;
+  return use >= 0 && net->ops[static_cast<size_t>(use)].kind == Kind::kPatches;
+}
+
+void forward_group(const Pass& p, const Images& x) {
+  if (!from_pixels(p.net, p.from)) load_value(p, p.from, x, p.at(p.from), nullptr, p.from == 0);
+  each_op(p.net, p.from, p.to, [&](const Operation& op) { forward_op(p, op, x); });
+}
+
+// ---- few images: single layout, every operation over all of them ----
+
+void forward_single(const std::vector<Pass>& images, const Operation& op, const Images& x) {
+  const igd_net* net = images[0].net;
+  if (op.kind != Kind::kConv) {
+    for (size_t i = 0; i < images.size(); ++i) {
+      forward_op(images[i], op, {x.data + static_cast<int64_t>(i) * x.n, x.n, x.c, x.h, x.w});
+    }
+    return;
+  }
+  const Value& in = net->values[static_cast<size_t>(op.in)];
+  const Value& out = net->values[static_cast<size_t>(op.out)];
+  const int64_t n = static_cast<int64_t>(images.size());
+  const int64_t tiles = static_cast<int64_t>(op.single.tiles.size());
+  const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
+  const int workers = share(images[0].workers, work_of(op, out, static_cast<double>(n)));
+  parallel(workers, op.weights.out_blocks * parts * n, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const Pass& p = images[static_cast<size_t>(i / parts % n)];
+      const int64_t part = i % parts;
+      const int64_t block = i / (parts * n);
+      const int64_t first = part * kTilesPerTask;
+      const SingleConv task = {p.at(op.in),
+                               p.at(op.out),
+                               op.residual < 0 ? nullptr : p.at(op.residual),
+                               block_of(op.weights, block, op.bias.data(), net->products),
+                               op.single.tiles.data() + first,
+                               std::min(tiles - first, kTilesPerTask),
+                               op.single.taps.data(),
+                               static_cast<int32_t>(op.single.taps.size()),
+                               in.positions,
+                               block * out.positions * single_layout(net->products).row,
+                               op.stride,
+                               op.relu};
+      p.kernels->conv_single(task);
+    }
+  });
+}
+
+igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Images& x, float* y) {
+  std::vector<std::unique_ptr<Slab>> slabs;
+  std::vector<Pass> images;
+  for (int64_t i = 0; i < n; ++i) {
+    slabs.emplace_back(new Slab(&net->single_slabs));
+    if (slabs.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
+    images.push_back({net, &kernels_for(net->products), Place::kSingle, slabs.back()->get(), 1,
+                      igd_threads_get(), from, to});
+    if (!from_pixels(net, from)) {
+      load_value(images.back(), from, {x.data + i * x.n, x.n, x.c, x.h, x.w}, images.back().at(from), nullptr,
+                 from == 0);
+    }
+  }
+  each_op(net, from, to, [&](const Operation& op) { forward_single(images, op, x); });
+  const Value& v = net->values[static_cast<size_t>(to)];
+  for (int64_t i = 0; i < n; ++i) store_value(images[static_cast<size_t>(i)], to, y + i * v.h * v.w * v.c);
+  return IGD_OK;
+}
+
+// ---- many images: groups of 16 ----
+
+// f(group, workers of that group): whole groups per thread while there are enough, then all threads on each.
+template <typename F>
+void each_group(int64_t groups, double products, const F& f) {
+  const int threads = workers_for(products / kProductsPerNanosecond);
+  const int64_t shared = groups / threads * threads;
+  parallel(threads, shared, [&](int64_t begin, int64_t end, int) {
+    for (int64_t g = begin; g < end; ++g) f(g, 1);
+  });
+  for (int64_t g = shared; g < groups; ++g) f(g, threads);
+}
+
+double work_between(const igd_net* net, int from, int to, int64_t n) {
+  double sum = 0;
+  each_op(net, from, to, [&](const Operation& op) {
+    if (op.kind == Kind::kConv) {
+      sum += work_of(op, net->values[static_cast<size_t>(op.out)], static_cast<double>(n));
+    }
+  });
+  return sum;
+}
+
+igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Images& x, float* y,
+                        igd_tape* tape) {
+  const int64_t groups = (n + kRows - 1) / kRows;
+  const Value& v = net->values[static_cast<size_t>(to)];
+  std::atomic<bool> failed{false};
+  if (tape != nullptr) tape->slabs.assign(static_cast<size_t>(groups), nullptr);
+  each_group(groups, work_between(net, from, to, n), [&](int64_t g, int workers) {
+    SlabPool* pool = tape != nullptr ? &net->kept_slabs : &net->reused_slabs;
+    Bf16* slab = pool->take();
+    if (slab == nullptr) {
+      failed.store(true);
+      return;
+    }
+    const Pass p = {net,
+                    &kernels_for(net->products),
+                    tape != nullptr ? Place::kKept : Place::kReused,
+                    slab,
+                    static_cast<int>(std::min<int64_t>(kRows, n - g * kRows)),
+                    workers,
+                    from,
+                    to};
+    forward_group(p, {x.data + g * kRows * x.n, x.n, x.c, x.h, x.w});
+    store_value(p, to, y + g * kRows * v.h * v.w * v.c);
+    if (tape != nullptr) {
+      tape->slabs[static_cast<size_t>(g)] = slab;
+    } else {
+      pool->give(slab);
+    }
+  });
+  return failed.load() ? fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory") : IGD_OK;
+}
+
+// ---- backward ----
+
+// Gradients of one group: per value where its gradient lies, in planes, in a slab of its own.
+class Backward {
+ public:
+  Backward(const Pass& pass, Bf16* gradients)
+      : p_(pass), gradients_(gradients), at_(pass.net->values.size(), nullptr) {}
+
+  // grad_y [rows,H,W,C]; writes grad_x (strides of x).
+  void run(const float* grad_y, float* grad_x, const Images& x) {
+    const Value& last = value(p_.to);
+    const Images g = {grad_y, last.h * last.w * last.c, 1, last.w * last.c, last.c};
+    load_value(p_, p_.to, g, own(p_.to), last.relu ? p_.at(p_.to) : nullptr, false);
+    at_[static_cast<size_t>(p_.to)] = own(p_.to);
+    for (int i = last.producer; i > value(p_.from).producer; --i) step(i, grad_x, x);
+    if (!from_pixels(p_.net, p_.from)) store(grad_x, x);
+  }
+
+ private:
+  const Value& value(int v) const { return p_.net->values[static_cast<size_t>(v)]; }
+  Bf16* own(int v) const { return gradients_ + value(v).kept_at; }
+  Bf16*& at(int v) { return at_[static_cast<size_t>(v)]; }
+  // The value's own activation, if this was the last part of its gradient and it came out of a ReLU.
+  const Bf16* mask(int v, int op) const {
+    return op == value(v).first_use && value(v).relu && v != p_.from ? p_.at(v) : nullptr;
+  }
+
+  void step(int i, float* grad_x, const Images& x) {
+    const Operation& op = p_.net->ops[static_cast<size_t>(i)];
+    Bf16* g = at(op.out);
+    if (g == nullptr) return;
+    if (op.residual >= 0) add_residual(op.residual, i, g);
+    switch (op.kind) {
+      case Kind::kPatches:
+        scatter_patches(op, g, grad_x, x);
+        return;
+      case Kind::kAffine:
+        map(op.in, i, g, op.scale.data());
+        return;
+      case Kind::kMaxPool:
+        max_pool(op, i, g);
+        return;
+      case Kind::kConv:
+        break;
+    }
+    const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i)};
+    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows));
+    at(op.in) = own(op.in);
+  }
+
+  // grad[v] += g * scale, and its mask if this was the last part.
+  void map(int v, int i, const Bf16* g, const float* scale) {
+    const Bf16* before = at(v);
+    const Bf16* positive = mask(v, i);
+    Bf16* to = own(v);
+    each_run(p_, value(v), [&](int64_t at, int64_t rows, int64_t block) {
+      const RowsMap task = {g + at,
+                            to + at,
+                            before == nullptr ? nullptr : before + at,
+                            positive == nullptr ? nullptr : positive + at,
+                            scale == nullptr ? nullptr : scale + block * kLanes,
+                            nullptr,
+                            p_.layout(),
+                            rows,
+                            false};
+      p_.kernels->rows_map(task);
+    });
+    at(v) = to;
+  }
+
+  void add_residual(int v, int i, Bf16* g) {
+    if (at(v) == nullptr && mask(v, i) == nullptr) {
+      at(v) = g;  // the same numbers; whoever adds to them writes elsewhere
+    } else {
+      map(v, i, g, nullptr);
+    }
+  }
+
+  void max_pool(const Operation& op, int i, const Bf16* g) {
+    const Value& in = value(op.in);
+    const Value& out = value(op.out);
+    const Bf16* source = p_.at(op.in);
+    const Bf16* result = p_.at(op.out);
+    const Bf16* before = at(op.in);
+    const Bf16* positive = mask(op.in, i);
+    Bf16* to = own(op.in);
+    const int64_t plane = p_.layout().plane;
+    const double work = 16.0 * static_cast<double>(in.h * in.w * in.blocks * p_.rows);
+    parallel(share(p_.workers, work * kProductsPerNanosecond), in.h, [&](int64_t begin, int64_t end, int) {
+      float sum[kLanes], here[kLanes], lanes[kLanes], best[kLanes], earlier[kLanes];
+      for (int64_t y = begin; y < end; ++y) {
+        for (int64_t x = 0; x < in.w; ++x) {
+          for (int64_t b = 0; b < in.blocks; ++b) {
+            for (int r = 0; r < p_.rows; ++r) {
+              const int64_t image = r * kLanes;
+              const int64_t row = p_.row(in, y, x, b) + image;
+              p_.kernels->row_load(source + row, plane, here);
+              if (before != nullptr) {
+                p_.kernels->row_load(before + row, plane, sum);
+              } else {
+                memset(sum, 0, sizeof(sum));
+              }
+              for (int64_t t = op.kernel * op.kernel - 1; t >= 0; --t) {
+                const int64_t oy = y + op.padding - t / op.kernel;
+                const int64_t ox = x + op.padding - t % op.kernel;
+                if (oy < 0 || ox < 0 || oy % op.stride != 0 || ox % op.stride != 0) continue;
+                if (oy / op.stride >= out.h || ox / op.stride >= out.w) continue;
+                const int64_t at = p_.row(out, oy / op.stride, ox / op.stride, b) + image;
+                p_.kernels->row_load(result + at, plane, best);
+                p_.kernels->row_load(g + at, plane, lanes);
+                for (int64_t l = 0; l < kLanes; ++l) {
+                  if (here[l] != best[l]) lanes[l] = 0;
+                }
+                for (int64_t e = 0; e < t; ++e) {  // the first of equal ones has it
+                  const int64_t sy = oy - op.padding + e / op.kernel;
+                  const int64_t sx = ox - op.padding + e % op.kernel;
+                  if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
+                  p_.kernels->row_load(source + p_.row(in, sy, sx, b) + image, plane, earlier);
+                  for (int64_t l = 0; l < kLanes; ++l) {
+                    if (earlier[l] == best[l]) lanes[l] = 0;
+                  }
+                }
+                for (int64_t l = 0; l < kLanes; ++l) sum[l] += lanes[l];
+              }
+              if (positive != nullptr) {
+                for (int64_t l = 0; l < kLanes; ++l) {
+                  if (!(here[l] > 0)) sum[l] = 0;
+                }
+              }
+              p_.kernels->row_store(sum, to + row, plane);
+            }
+          }
+        }
+      }
+    });
+    at(op.in) = to;
+  }
+
+  // Every input pixel collects what its patches got.
+  void scatter_patches(const Operation& op, const Bf16* g, float* grad_x, const Images& x) {
+    const Value& in = value(op.in);
+    const Value& out = value(op.out);
+    const int64_t taps = op.kernel * op.kernel;
+    const float* scale = p_.net->input_scale.empty() ? nullptr : p_.net->input_scale.data();
+    const double work = 20.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
+    parallel(share(p_.workers, work * kProductsPerNanosecond / 10), in.h, [&](int64_t begin, int64_t end, int) {
+      std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
+      std::vector<float> sum(static_cast<size_t>(in.c));
+      for (int64_t y = begin; y < end; ++y) {
+        for (int64_t xx = 0; xx < in.w; ++xx) {
+          for (int r = 0; r < p_.rows; ++r) {
+            std::fill(sum.begin(), sum.end(), 0.0f);
+            for (int64_t t = 0; t < taps; ++t) {
+              const int64_t oy = y + op.padding - t / op.kernel;
+              const int64_t ox = xx + op.padding - t % op.kernel;
+              if (oy < 0 || ox < 0 || oy % op.stride != 0 || ox % op.stride != 0) continue;
+              if (oy / op.stride >= out.h || ox / op.stride >= out.w) continue;
+              for (int64_t b = 0; b < out.blocks; ++b) {
+                p_.kernels->row_load(g + p_.row(out, oy / op.stride, ox / op.stride, b) + r * kLanes,
+                                     p_.layout().plane, patch.data() + b * kLanes);
+              }
+              for (int64_t c = 0; c < in.c; ++c) sum[static_cast<size_t>(c)] += patch[static_cast<size_t>(c * taps + t)];
+            }
+            for (int64_t c = 0; c < in.c; ++c) {
+              const float f = scale == nullptr ? 1.0f : scale[c];
+              grad_x[r * x.n + c * x.c + y * x.h + xx * x.w] = sum[static_cast<size_t>(c)] * f;
+            }
+          }
+        }
+      }
+    });
+  }
+
+  void store(float* grad_x, const Images& x) {
+    const Value& v = value(p_.from);
+    const Bf16* g = at(p_.from);
+    float lanes[kLanes] = {};
+    for (int r = 0; r < p_.rows; ++r) {
+      for (int64_t i = 0; i < v.h * v.w; ++i) {
+        for (int64_t b = 0; b < v.blocks; ++b) {
+          if (g != nullptr) {
+            p_.kernels->row_load(g + p_.row(v, i / v.w, i % v.w, b) + r * kLanes, p_.layout().plane, lanes);
+          }
+          for (int64_t l = 0; l < std::min(kLanes, v.c - b * kLanes); ++l) {
+            const int64_t c = b * kLanes + l;
+            float f = lanes[l];
+            if (p_.from == 0 && !p_.net->input_scale.empty()) f *= p_.net->input_scale[static_cast<size_t>(c)];
+            grad_x[r * x.n + c * x.c + i / v.w * x.h + i % v.w * x.w] = f;
+          }
+        }
+      }
+    }
+  }
+
+  Pass p_;
+  Bf16* gradients_;
+  std::vector<Bf16*> at_;
+};
+
+// ---- building ----
+
+igd_status unsealed(const char* function, const igd_net* net) {
+  if (net == nullptr) return fail(IGD_INVALID_ARGUMENT, "%s: net: expected a network, got NULL", function);
+  if (net->sealed) {
+    return fail(IGD_INVALID_ARGUMENT, "%s: the network is sealed; add operations before igd_net_seal", function);
+  }
+  return IGD_OK;
+}
+
+igd_status sealed(const char* function, const igd_net* net) {
+  if (net == nullptr) return fail(IGD_INVALID_ARGUMENT, "%s: net: expected a network, got NULL", function);
+  if (!net->sealed) {
+    return fail(IGD_INVALID_ARGUMENT, "%s: expected a sealed network; call igd_net_seal first", function);
+  }
+  return IGD_OK;
+}
+
+bool known(const igd_net* net, int value) {
+  return value >= 0 && value < static_cast<int>(net->values.size());
+}
+
+int add_value(igd_net* net, int64_t c, int64_t h, int64_t w, bool relu, int producer) {
+  Value v;
+  v.c = c;
+  v.h = h;
+  v.w = w;
+  v.blocks = (c + kLanes - 1) / kLanes;
+  v.relu = relu;
+  v.producer = producer;
+  v.positions = (h + 2) * (w + 2) + kSlack;
+  net->values.push_back(v);
+  return static_cast<int>(net->values.size()) - 1;
+}
+
+void read_by(igd_net* net, int value, int op) {
+  Value& v = net->values[static_cast<size_t>(value)];
+  if (v.first_use < 0) v.first_use = op;
+  v.last_use = op;
+}
+
+// Places of all values in the three kinds of slabs.
+void place_values(igd_net* net) {
+  struct Taken {
+    int64_t begin, end;
+    int last_use;
+  };
+  std::vector<Taken> taken;
+  for (size_t i = 0; i < net->values.size(); ++i) {
+    Value& v = net->values[i];
+    const bool pixels = from_pixels(net, static_cast<int>(i));
+    const int64_t batch = pixels ? 0 : v.h * v.w * v.blocks * batch_block(net->products);
+    v.kept_at = net->kept;
+    net->kept += batch;
+    v.single_at = net->single;
+    net->single += pixels ? 0 : round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
+    // First gap among the values that are still read when this one is made.
+    taken.erase(std::remove_if(taken.begin(), taken.end(),
+                               [&](const Taken& t) { return t.last_use >= 0 && t.last_use < v.producer; }),
+                taken.end());
+    std::sort(taken.begin(), taken.end(), [](const Taken& x, const Taken& y) { return x.begin < y.begin; });
+    int64_t at = 0;
+    for (const Taken& t : taken) {
+      if (at + batch <= t.begin) break;
+      at = std::max(at, t.end);
+    }
+    v.reused_at = at;
+    if (batch > 0) taken.push_back({at, at + batch, v.last_use});
+    net->reused = std::max(net->reused, at + batch);
+  }
+  net->kept_slabs.size(net->kept);
+  net->reused_slabs.size(net->reused);
+  net->single_slabs.size(net->single);
+}
+
+}  // namespace
+}  // namespace igd
+
+extern "C" {
+
+int igd_net_accelerated(void) { return igd::has_amx() ? 1 : 0; }
+
+igd_status igd_net_create(int products, int64_t channels, int64_t height, int64_t width, const float* scale,
+                          const float* shift, igd_net** net) {
+  if (net == nullptr) return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_create: net: expected an address, got NULL");
+  *net = nullptr;
+  if (products != 1 && products != 3) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_create: products: expected 1 (bfloat16) or 3 (float32), got %d", products);
+  }
+  if (channels < 1 || height < 1 || width < 1 || channels > 65536 || height > 4096 || width > 4096) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_create: expected an input of 1..65536 channels and 1..4096 pixels a side, got "
+                     "%lld x %lld x %lld",
+                     static_cast<long long>(channels), static_cast<long long>(height),
+                     static_cast<long long>(width));
+  }
+  if ((scale == nullptr) != (shift == nullptr)) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_create: expected scale and shift together, got one of them");
+  }
+  std::unique_ptr<igd_net> made(new (std::nothrow) igd_net);
+  if (made == nullptr) return igd::fail(IGD_OUT_OF_MEMORY, "igd_net_create: no memory");
+  made->products = products;
+  if (scale != nullptr) {
+    made->input_scale.assign(scale, scale + channels);
+    made->input_shift.assign(shift, shift + channels);
+  }
+  igd::add_value(made.get(), channels, height, width, false, -1);
+  *net = made.release();
+  return IGD_OK;
+}
+
+void igd_net_free(igd_net* net) { delete net; }
+
+igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t kernel, int64_t stride,
+                        int64_t padding, const float* weight, const float* bias, int residual, int relu,
+                        int* value) {
+  const igd_status status = igd::unsealed("igd_net_conv", net);
+  if (status != IGD_OK) return status;
+  if (!igd::known(net, input) || (residual >= 0 && !igd::known(net, residual)) || value == nullptr ||
+      weight == nullptr || bias == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_conv: expected known values and non-null arrays, got input %d, residual %d of %d "
+                     "values",
+                     input, residual, static_cast<int>(net->values.size()));
+  }
+  const Value in = net->values[static_cast<size_t>(input)];
+  const bool patches = input == 0 && in.c < 16;
+  const bool usual = (kernel == 1 && padding == 0) || (kernel == 3 && padding == 1);
+  if (out_channels < 1 || out_channels > 65536 || stride < 1 || stride > (patches ? 8 : 2) || kernel < 1 ||
+      kernel > 15 || (!patches && !usual) || padding < 0 || padding >= kernel + (kernel == 1 ? 1 : 0)) {
+    return igd::fail(IGD_UNSUPPORTED,
+                     "igd_net_conv: expected kernel 1 without padding or 3 with padding 1 and stride 1 or 2 "
+                     "(any below 16 on an input of fewer than 16 channels), got kernel %lld, stride %lld, "
+                     "padding %lld; use another implementation for this layer",
+                     static_cast<long long>(kernel), static_cast<long long>(stride),
+                     static_cast<long long>(padding));
+  }
+  const int64_t h = (in.h + 2 * padding - kernel) / stride + 1;
+  const int64_t w = (in.w + 2 * padding - kernel) / stride + 1;
+  if (in.h + 2 * padding < kernel || in.w + 2 * padding < kernel) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_conv: the map %lld x %lld is smaller than the kernel %lld",
+                     static_cast<long long>(in.h), static_cast<long long>(in.w), static_cast<long long>(kernel));
+  }
+  if (residual >= 0) {
+    const Value& r = net->values[static_cast<size_t>(residual)];
+    if (r.c != out_channels || r.h != h || r.w != w || residual == 0) {
+      return igd::fail(IGD_INVALID_ARGUMENT,
+                       "igd_net_conv: residual: expected %lld x %lld x %lld, got %lld x %lld x %lld",
+                       static_cast<long long>(out_channels), static_cast<long long>(h),
+                       static_cast<long long>(w), static_cast<long long>(r.c), static_cast<long long>(r.h),
+                       static_cast<long long>(r.w));
+    }
+  }
+  int64_t elements;
+  if (__builtin_mul_overflow(in.h * in.w * igd::batch_block(3), (std::max(in.c * kernel * kernel, out_channels) + 31) / 32,
+                             &elements) ||
+      elements > INT32_MAX) {
+    return igd::fail(IGD_UNSUPPORTED, "igd_net_conv: the map is too large for this engine");
+  }
+  int source = input;
+  if (patches) {
+    Operation gather;
+    gather.kind = Kind::kPatches;
+    gather.in = input;
+    gather.kernel = kernel;
+    gather.stride = stride;
+    gather.padding = padding;
+    const int index = static_cast<int>(net->ops.size());
+    gather.out = igd::add_value(net, in.c * kernel * kernel, h, w, false, index);
+    igd::read_by(net, input, index);
+    source = gather.out;
+    net->ops.push_back(std::move(gather));
+  }
+  const int64_t taps = patches ? 1 : kernel * kernel;
+  const int index = static_cast<int>(net->ops.size());
+  Operation op;
+  op.kind = Kind::kConv;
+  op.in = source;
+  op.residual = residual;
+  op.kernel = patches ? 1 : kernel;
+  op.stride = patches ? 1 : stride;
+  op.padding = patches ? 0 : padding;
+  op.relu = relu != 0;
+  op.weights =
+      igd::pack_weights(weight, out_channels, net->values[static_cast<size_t>(source)].c, taps, net->products);
+  op.bias.assign(static_cast<size_t>(op.weights.out_blocks * igd::kLanes), 0.0f);
+  std::copy(bias, bias + out_channels, op.bias.begin());
+  op.out = igd::add_value(net, out_channels, h, w, relu != 0, index);
+  const Value& from = net->values[static_cast<size_t>(source)];
+  const Value& to = net->values[static_cast<size_t>(op.out)];
+  op.batch = igd::plan_batch(from, to, op.kernel, op.stride, op.padding, net->products);
+  op.single = igd::plan_single(from, to, op.kernel, op.stride, op.padding, net->products);
+  op.backward = igd::plan_backward(from, to, op.kernel, op.stride, op.padding, net->products);
+  igd::read_by(net, source, index);
+  if (residual >= 0) igd::read_by(net, residual, index);
+  *value = op.out;
+  net->ops.push_back(std::move(op));
+  return IGD_OK;
+}
+
+igd_status igd_net_affine(igd_net* net, int input, const float* scale, const float* shift, int relu,
+                          int* value) {
+  const igd_status status = igd::unsealed("igd_net_affine", net);
+  if (status != IGD_OK) return status;
+  if (!igd::known(net, input) || input == 0 || scale == nullptr || shift == nullptr || value == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_affine: expected a computed value and non-null arrays, got value %d of %d", input,
+                     static_cast<int>(net->values.size()));
+  }
+  const Value in = net->values[static_cast<size_t>(input)];
+  const int index = static_cast<int>(net->ops.size());
+  Operation op;
+  op.kind = Kind::kAffine;
+  op.in = input;
+  op.relu = relu != 0;
+  op.scale.assign(static_cast<size_t>(in.blocks * igd::kLanes), 0.0f);
+  op.shift.assign(static_cast<size_t>(in.blocks * igd::kLanes), 0.0f);
+  std::copy(scale, scale + in.c, op.scale.begin());
+  std::copy(shift, shift + in.c, op.shift.begin());
+  op.out = igd::add_value(net, in.c, in.h, in.w, relu != 0, index);
+  igd::read_by(net, input, index);
+  *value = op.out;
+  net->ops.push_back(std::move(op));
+  return IGD_OK;
+}
+
+igd_status igd_net_max_pool(igd_net* net, int input, int64_t kernel, int64_t stride, int64_t padding,
+                            int* value) {
+  const igd_status status = igd::unsealed("igd_net_max_pool", net);
+  if (status != IGD_OK) return status;
+  if (!igd::known(net, input) || input == 0 || value == nullptr || kernel < 1 || kernel > 15 || stride < 1 ||
+      padding < 0 || 2 * padding > kernel) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_max_pool: expected a computed value, kernel 1..15, stride above 0 and padding up "
+                     "to half the kernel, got value %d, kernel %lld, stride %lld, padding %lld",
+                     input, static_cast<long long>(kernel), static_cast<long long>(stride),
+                     static_cast<long long>(padding));
+  }
+  const Value in = net->values[static_cast<size_t>(input)];
+  if (in.h + 2 * padding < kernel || in.w + 2 * padding < kernel) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_max_pool: the map %lld x %lld is smaller than the kernel",
+                     static_cast<long long>(in.h), static_cast<long long>(in.w));
+  }
+  const int index = static_cast<int>(net->ops.size());
+  Operation op;
+  op.kind = Kind::kMaxPool;
+  op.in = input;
+  op.kernel = kernel;
+  op.stride = stride;
+  op.padding = padding;
+  op.out = igd::add_value(net, in.c, (in.h + 2 * padding - kernel) / stride + 1,
+                          (in.w + 2 * padding - kernel) / stride + 1, false, index);
+  igd::read_by(net, input, index);
+  *value = op.out;
+  net->ops.push_back(std::move(op));
+  return IGD_OK;
+}
+
+igd_status igd_net_seal(igd_net* net) {
+  const igd_status status = igd::unsealed("igd_net_seal", net);
+  if (status != IGD_OK) return status;
+  if (net->ops.empty()) return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_seal: the network has no operation");
+  igd::place_values(net);
+  net->sealed = true;
+  return IGD_OK;
+}
+
+static igd_status check_pass(const char* function, const igd_net* net, int from, int to, int64_t n) {
+  const igd_status status = igd::sealed(function, net);
+  if (status != IGD_OK) return status;
+  if (!igd::known(net, from) || !igd::known(net, to) || n < 1 ||
+      net->values[static_cast<size_t>(from)].producer >= net->values[static_cast<size_t>(to)].producer) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "%s: expected at least 1 image and a value that follows from another, got %lld images from "
+                     "value %d to value %d of %d",
+                     function, static_cast<long long>(n), from, to, static_cast<int>(net->values.size()));
+  }
+  // Everything on the way must come from `from`.
+  for (int i = net->values[static_cast<size_t>(from)].producer + 1;
+       i <= net->values[static_cast<size_t>(to)].producer; ++i) {
+    const Operation& op = net->ops[static_cast<size_t>(i)];
+    for (int v : {op.in, op.residual}) {
+      if (v >= 0 && v != from &&
+          net->values[static_cast<size_t>(v)].producer <= net->values[static_cast<size_t>(from)].producer) {
+        return igd::fail(IGD_INVALID_ARGUMENT, "%s: value %d is also needed to compute value %d from value %d",
+                         function, v, to, from);
+      }
+    }
+  }
+  return IGD_OK;
+}
+
+igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, const float* x, int64_t stride_n,
+                           int64_t stride_c, int64_t stride_h, int64_t stride_w, float* y, igd_tape** tape) {
+  const igd_status status = check_pass("igd_net_forward", net, from, to, n);
+  if (status != IGD_OK) return status;
+  if (x == nullptr || y == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_forward: x, y: expected addresses, got NULL");
+  }
+  const igd::Images images = {x, stride_n, stride_c, stride_h, stride_w};
+  if (tape == nullptr) {
+    return n <= igd::kSingleImages ? igd::forward_few(net, from, to, n, images, y)
+                                   : igd::forward_many(net, from, to, n, images, y, nullptr);
+  }
+  *tape = nullptr;
+  std::unique_ptr<igd_tape> made(new (std::nothrow) igd_tape);
+  if (made == nullptr) return igd::fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
+  made->net = net;
+  made->from = from;
+  made->to = to;
+  made->n = n;
+  const igd_status done = igd::forward_many(net, from, to, n, images, y, made.get());
+  if (done == IGD_OK) *tape = made.release();
+  return done;
+}
+
+igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* grad_x, int64_t stride_n,
+                            int64_t stride_c, int64_t stride_h, int64_t stride_w) {
+  if (tape == nullptr || grad_y == nullptr || grad_x == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_backward: expected a tape and addresses, got NULL");
+  }
+  igd_net* net = tape->net;
+  std::call_once(net->transposed, [net] {
+    for (Operation& op : net->ops) {
+      if (op.kind == Kind::kConv) {
+        op.transposed =
+            igd::transpose_weights(op.weights, net->values[static_cast<size_t>(op.in)].c, net->products);
+      }
+    }
+  });
+  const Value& v = net->values[static_cast<size_t>(tape->to)];
+  std::atomic<bool> failed{false};
+  igd::each_group(static_cast<int64_t>(tape->slabs.size()),
+                  igd::work_between(net, tape->from, tape->to, tape->n), [&](int64_t g, int workers) {
+                    igd::Slab gradients(&net->kept_slabs);
+                    if (gradients.get() == nullptr) {
+                      failed.store(true);
+                      return;
+                    }
+                    const igd::Pass p = {net,
+                                         &igd::kernels_for(net->products),
+                                         igd::Place::kKept,
+                                         tape->slabs[static_cast<size_t>(g)],
+                                         static_cast<int>(std::min(igd::kRows, tape->n - g * igd::kRows)),
+                                         workers,
+                                         tape->from,
+                                         tape->to};
+                    igd::Backward(p, gradients.get())
+                        .run(grad_y + g * igd::kRows * v.h * v.w * v.c, grad_x + g * igd::kRows * stride_n,
+                             {nullptr, stride_n, stride_c, stride_h, stride_w});
+                  });
+  return failed.load() ? igd::fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory") : IGD_OK;
+}
+
+void igd_tape_free(igd_tape* tape) { delete tape; }
+
+}  // extern "C"

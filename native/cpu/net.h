@@ -1,0 +1,126 @@
+// A compiled convolutional network: values, operations and the plans that the tile kernels follow.
+//
+// Activations are held as bfloat16 planes: one (high) for bfloat16 networks, two (high and low, v = high + low
+// with 16 bits of mantissa) for float32 ones, whose products are high*high + high*low + low*high in float32.
+// Channels come in blocks of 32. Two layouts:
+//   batch   16 images side by side: [pixel][block][plane][image 16][channel 32]. A tile's rows are images, so
+//           that every pixel has its own list of taps: no padding is stored and none is multiplied.
+//   single  one image: [block][position][plane][channel 32], positions being the pixels of the map with a
+//           border of one zero pixel. A tile's rows are neighbouring positions.
+// Both add up in the same order, so that an image's values are bitwise the same in either and in any batch.
+#ifndef IGD_CPU_NET_H_
+#define IGD_CPU_NET_H_
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <mutex>
+#include <vector>
+
+#include "net_kernels.h"
+
+namespace igd {
+
+// ---- plans ----
+
+// Units [begin,end) whose sources fit the second-level cache together.
+struct Strip {
+  int32_t begin;
+  int32_t end;
+};
+
+struct BatchPlan {
+  std::vector<Unit> units;
+  std::vector<Tap> taps;
+  std::vector<Strip> strips;
+};
+
+struct SinglePlan {
+  std::vector<PositionTile> tiles;
+  std::vector<Tap> taps;  // offsets from the source position, elements
+};
+
+struct Weights {
+  std::vector<Bf16> packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  int64_t in_blocks = 0;
+  int64_t out_blocks = 0;
+  int64_t out_channels = 0;
+  int64_t taps = 0;
+};
+
+// ---- the network ----
+
+struct Value {
+  int64_t c = 0;
+  int64_t h = 0;
+  int64_t w = 0;
+  int64_t blocks = 0;
+  bool relu = false;   // the output of a ReLU: its gradient is masked where it is 0
+  int producer = -1;   // operation; -1 for the input
+  int first_use = -1;  // first operation that reads it
+  int last_use = -1;
+  int64_t kept_at = 0;    // elements, in a slab that keeps every value (16 images)
+  int64_t reused_at = 0;  // elements, in a slab whose places are used again
+  int64_t single_at = 0;  // elements, in a slab of one image
+  int64_t positions = 0;  // padded positions of the single layout
+};
+
+enum class Kind { kPatches, kConv, kAffine, kMaxPool };
+
+struct Operation {
+  Kind kind = Kind::kConv;
+  int in = -1;
+  int out = -1;
+  int residual = -1;
+  int64_t kernel = 1;
+  int64_t stride = 1;
+  int64_t padding = 0;
+  bool relu = false;
+  Weights weights;
+  Weights transposed;  // for the gradient, made at the first backward
+  std::vector<float> bias;
+  std::vector<float> scale;
+  std::vector<float> shift;
+  BatchPlan batch;
+  BatchPlan backward;
+  SinglePlan single;
+};
+
+// Reusable memory of one size. Thread-safe.
+class SlabPool {
+ public:
+  SlabPool() = default;
+  ~SlabPool();
+  SlabPool(const SlabPool&) = delete;
+  SlabPool& operator=(const SlabPool&) = delete;
+  void size(int64_t elements) { bytes_ = elements * static_cast<int64_t>(sizeof(Bf16)); }
+  Bf16* take();  // zeroed when new; nullptr if there is no memory
+  void give(Bf16* slab);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Bf16*> free_;
+  int64_t bytes_ = 0;
+};
+
+BatchPlan plan_batch(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                     int products);
+// From the output's pixels back to the input's.
+BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                        int products);
+SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                       int products);
+Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
+                     int products);
+// The weights with input and output channels exchanged, from the packed ones.
+Weights transpose_weights(const Weights& weights, int64_t in_channels, int products);
+
+inline int64_t planes_of(int products) { return products == 1 ? 1 : 2; }
+inline RowLayout batch_layout() { return {kLanes, kTile}; }
+inline RowLayout single_layout(int products) { return {planes_of(products) * kLanes, kLanes}; }
+// Elements of one pixel's block in the batch layout.
+inline int64_t batch_block(int products) { return planes_of(products) * kTile; }
+
+}  // namespace igd
+
+#endif  // IGD_CPU_NET_H_

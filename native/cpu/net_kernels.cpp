@@ -1,0 +1,405 @@
+// Tile kernels of compiled networks. Compiled twice: with IGD_NET_AMX for processors with AMX-BF16 and
+// AVX512-BF16, and in plain C++, which computes the same sums anywhere (for tests, and as the definition).
+//
+// A unit is 2 destination pixels (tiles of 16 rows) by 32 output channels: 4 accumulators of 16x16 float32.
+// Per tap and input block of 32 channels: 2 tiles of activations and 2 of weights per plane, 4 products of
+// 16x16x32 (bfloat16) or 12 (float32). 12 products take 192 cycles and read 8 tiles of 1 KiB.
+#include "net_kernels.h"
+
+#if IGD_NET_AMX
+#include <immintrin.h>
+#define IGD_NET_NAMESPACE amx
+#else
+#include <string.h>
+#define IGD_NET_NAMESPACE portable_net
+#endif
+
+namespace igd {
+namespace IGD_NET_NAMESPACE {
+namespace {
+
+#if IGD_NET_AMX
+
+struct Row {
+  __m512 a;
+  __m512 b;
+};
+
+inline __m512 widen(__m256i x) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16));
+}
+inline Row row_floats(const float* low, const float* high) {
+  return {_mm512_loadu_ps(low), _mm512_loadu_ps(high)};
+}
+inline void row_to_floats(Row r, float* to) {
+  _mm512_storeu_ps(to, r.a);
+  _mm512_storeu_ps(to + 16, r.b);
+}
+inline Row row_zero() { return {_mm512_setzero_ps(), _mm512_setzero_ps()}; }
+inline Row row_plane(const Bf16* p) {
+  return {widen(_mm256_load_si256(reinterpret_cast<const __m256i*>(p))),
+          widen(_mm256_load_si256(reinterpret_cast<const __m256i*>(p + 16)))};
+}
+inline Row operator+(Row x, Row y) { return {_mm512_add_ps(x.a, y.a), _mm512_add_ps(x.b, y.b)}; }
+inline Row operator-(Row x, Row y) { return {_mm512_sub_ps(x.a, y.a), _mm512_sub_ps(x.b, y.b)}; }
+inline Row operator*(Row x, Row y) { return {_mm512_mul_ps(x.a, y.a), _mm512_mul_ps(x.b, y.b)}; }
+// max(x, 0), NaN staying NaN.
+inline Row row_relu(Row x) {
+  const __m512 zero = _mm512_setzero_ps();
+  return {_mm512_max_ps(zero, x.a), _mm512_max_ps(zero, x.b)};
+}
+inline Row row_mask(Row x, Row m) {
+  const __m512 zero = _mm512_setzero_ps();
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m.a, zero, _CMP_GT_OQ), x.a),
+          _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m.b, zero, _CMP_GT_OQ), x.b)};
+}
+// Rounds to bfloat16, stores, and gives back what was stored.
+inline Row row_round(Row x, Bf16* to) {
+  const __m512i packed = (__m512i)_mm512_cvtne2ps_pbh(x.b, x.a);
+  _mm512_store_si512(to, packed);
+  return {widen(_mm512_castsi512_si256(packed)), widen(_mm512_extracti64x4_epi64(packed, 1))};
+}
+
+struct __attribute__((packed)) TileConfig {
+  uint8_t palette;
+  uint8_t start;
+  uint8_t reserved[14];
+  uint16_t bytes[16];
+  uint8_t rows[16];
+};
+
+// Tiles 0..3 accumulate, 4 and 5 hold activations, 6 and 7 weights.
+inline void tiles_begin(int rows) {
+  TileConfig config = {};
+  config.palette = 1;
+  for (int i = 0; i < 8; ++i) {
+    config.bytes[i] = 64;
+    config.rows[i] = static_cast<uint8_t>(i < 6 ? rows : 16);
+  }
+  _tile_loadconfig(&config);
+}
+inline void tiles_end() { _tile_release(); }
+
+// sums[m*2+half][row][out 16] over taps and input blocks.
+template <int kProducts, int kPixels, int kHalves>
+inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
+                       const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
+                       int /*rows*/, float (*sums)[256]) {
+  constexpr int64_t kStep = (kProducts == 1 ? 2 : 4) * kTile;
+  const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
+  _tile_zero(0);
+  if (kHalves > 1) _tile_zero(1);
+  if (kPixels > 1) {
+    _tile_zero(2);
+    if (kHalves > 1) _tile_zero(3);
+  }
+  for (int32_t t = 0; t < tap_count; ++t) {
+    const Bf16* a0 = in0 + taps[t].first;
+    const Bf16* a1 = in1 + taps[t].second;
+    const Bf16* b = weights + taps[t].tap * in_blocks * kStep;
+    for (int64_t i = 0; i < in_blocks; ++i, a0 += block_step, a1 += block_step, b += kStep) {
+      _tile_loadd(6, b, 64);
+      if (kHalves > 1) _tile_loadd(7, b + kTile, 64);
+      if (kProducts > 1) {  // low activations by high weights
+        _tile_loadd(4, a0 + plane, bytes);
+        _tile_dpbf16ps(0, 4, 6);
+        if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);
+        if (kPixels > 1) {
+          _tile_loadd(5, a1 + plane, bytes);
+          _tile_dpbf16ps(2, 5, 6);
+          if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
+        }
+      }
+      _tile_loadd(4, a0, bytes);
+      _tile_dpbf16ps(0, 4, 6);
+      if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);
+      if (kPixels > 1) {
+        _tile_loadd(5, a1, bytes);
+        _tile_dpbf16ps(2, 5, 6);
+        if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
+      }
+      if (kProducts > 1) {  // high activations by low weights
+        _tile_loadd(6, b + 2 * kTile, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        if (kHalves > 1) {
+          _tile_loadd(7, b + 3 * kTile, 64);
+          _tile_dpbf16ps(1, 4, 7);
+        }
+        if (kPixels > 1) {
+          _tile_dpbf16ps(2, 5, 6);
+          if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
+        }
+      }
+    }
+  }
+  _tile_stored(0, sums[0], 64);
+  if (kHalves > 1) _tile_stored(1, sums[1], 64);
+  if (kPixels > 1) {
+    _tile_stored(2, sums[2], 64);
+    if (kHalves > 1) _tile_stored(3, sums[3], 64);
+  }
+}
+
+#else
+
+struct Row {
+  float v[kLanes];
+};
+
+inline float widen(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+inline Bf16 round_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<Bf16>((bits >> 16) | 0x40u);
+  if ((bits & 0x7f800000u) == 0) bits &= 0x80000000u;  // denormals are zero, as in the instruction
+  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+inline Row row_floats(const float* low, const float* high) {
+  Row r;
+  for (int i = 0; i < 16; ++i) {
+    r.v[i] = low[i];
+    r.v[i + 16] = high[i];
+  }
+  return r;
+}
+inline void row_to_floats(Row r, float* to) { memcpy(to, r.v, sizeof(r.v)); }
+inline Row row_zero() { return {}; }
+inline Row row_plane(const Bf16* p) {
+  Row r;
+  for (int i = 0; i < kLanes; ++i) r.v[i] = widen(p[i]);
+  return r;
+}
+inline Row operator+(Row x, const Row& y) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] += y.v[i];
+  return x;
+}
+inline Row operator-(Row x, const Row& y) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] -= y.v[i];
+  return x;
+}
+inline Row operator*(Row x, const Row& y) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] *= y.v[i];
+  return x;
+}
+inline Row row_relu(Row x) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] = x.v[i] < 0 ? 0 : x.v[i];
+  return x;
+}
+inline Row row_mask(Row x, const Row& m) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] = m.v[i] > 0 ? x.v[i] : 0;
+  return x;
+}
+inline Row row_round(Row x, Bf16* to) {
+  for (int i = 0; i < kLanes; ++i) {
+    to[i] = round_bf16(x.v[i]);
+    x.v[i] = widen(to[i]);
+  }
+  return x;
+}
+
+inline void tiles_begin(int) {}
+inline void tiles_end() {}
+
+// a[row][32] by b[pair 16][out 16][2], added to sums[row][16].
+inline void product(const Bf16* a, int64_t row_step, const Bf16* b, int rows, float* sums) {
+  for (int r = 0; r < rows; ++r) {
+    for (int o = 0; o < 16; ++o) {
+      float sum = sums[r * 16 + o];
+      for (int k = 0; k < kLanes; ++k) {
+        sum += widen(a[r * row_step + k]) * widen(b[k / 2 * 32 + o * 2 + k % 2]);
+      }
+      sums[r * 16 + o] = sum;
+    }
+  }
+}
+
+template <int kProducts, int kPixels, int kHalves>
+inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
+                       const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count, int rows,
+                       float (*sums)[256]) {
+  constexpr int64_t kStep = (kProducts == 1 ? 2 : 4) * kTile;
+  memset(sums, 0, 4 * sizeof(*sums));
+  for (int32_t t = 0; t < tap_count; ++t) {
+    const Bf16* a[2] = {in0 + taps[t].first, in1 + taps[t].second};
+    const Bf16* b = weights + taps[t].tap * in_blocks * kStep;
+    for (int64_t i = 0; i < in_blocks; ++i, b += kStep) {
+      for (int m = 0; m < kPixels; ++m) {
+        const Bf16* high = a[m] + i * block_step;
+        for (int half = 0; half < kHalves; ++half) {
+          float* to = sums[m * 2 + half];
+          if (kProducts > 1) product(high + plane, row_step, b + half * kTile, rows, to);
+          product(high, row_step, b + half * kTile, rows, to);
+          if (kProducts > 1) product(high, row_step, b + (2 + half) * kTile, rows, to);
+        }
+      }
+    }
+  }
+}
+
+#endif
+
+template <int kProducts>
+inline Row row_read(const Bf16* p, int64_t plane) {
+  Row r = row_plane(p);
+  if (kProducts > 1) r = r + row_plane(p + plane);
+  return r;
+}
+
+template <int kProducts>
+inline void row_write(Row r, Bf16* p, int64_t plane) {
+  const Row rounded = row_round(r, p);
+  if (kProducts > 1) row_round(r - rounded, p + plane);
+}
+
+// What happens to a finished row of sums.
+struct Finish {
+  Row bias;
+  bool relu;
+};
+
+template <int kProducts, int kHalves>
+inline void finish_row(const float* low, const float* high, const Finish& f, Bf16* out, const Bf16* addend,
+                       const Bf16* mask, int64_t plane) {
+  static const float zeros[16] = {};
+  Row r = row_floats(low, kHalves > 1 ? high : zeros) + f.bias;
+  if (addend != nullptr) r = r + row_read<kProducts>(addend, plane);
+  if (f.relu) r = row_relu(r);
+  if (mask != nullptr) r = row_mask(r, row_plane(mask));
+  row_write<kProducts>(r, out, plane);
+}
+
+inline Finish finish_of(const BlockWeights& weights, bool relu) {
+  return {weights.bias == nullptr ? row_zero() : row_floats(weights.bias, weights.bias + 16), relu};
+}
+
+template <int kProducts, int kHalves>
+void conv_batch_halves(const BatchConv& t) {
+  constexpr int64_t kPixelBlock = (kProducts == 1 ? 1 : 2) * kTile;
+  const Finish f = finish_of(t.weights, t.relu);
+  alignas(64) float sums[4][256];
+  for (int64_t u = 0; u < t.unit_count; ++u) {
+    const Unit& unit = t.units[u];
+    const Tap* taps = t.taps + unit.taps_at;
+    const int pixels = unit.second < 0 ? 1 : 2;
+    if (pixels == 2) {
+      accumulate<kProducts, 2, kHalves>(t.in, t.in, kPixelBlock, kLanes, kTile, t.weights.packed,
+                                        t.weights.in_blocks, taps, unit.taps, t.rows, sums);
+    } else {
+      accumulate<kProducts, 1, kHalves>(t.in, t.in, kPixelBlock, kLanes, kTile, t.weights.packed,
+                                        t.weights.in_blocks, taps, unit.taps, t.rows, sums);
+    }
+    for (int m = 0; m < pixels; ++m) {
+      const int64_t at = ((m == 0 ? unit.first : unit.second) * t.out_blocks + t.block) * kPixelBlock;
+      for (int r = 0; r < t.rows; ++r) {
+        const int64_t row = at + r * kLanes;
+        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
+                                       t.addend == nullptr ? nullptr : t.addend + row,
+                                       t.mask == nullptr ? nullptr : t.mask + row, kTile);
+      }
+    }
+  }
+}
+
+template <int kProducts>
+void conv_batch(const BatchConv& t) {
+  tiles_begin(t.rows);
+  if (t.weights.wide) {
+    conv_batch_halves<kProducts, 2>(t);
+  } else {
+    conv_batch_halves<kProducts, 1>(t);
+  }
+  tiles_end();
+}
+
+template <int kProducts, int kHalves>
+void conv_single_halves(const SingleConv& t) {
+  constexpr int64_t kPosition = (kProducts == 1 ? 1 : 2) * kLanes;
+  const Finish f = finish_of(t.weights, t.relu);
+  const int64_t block_step = t.in_positions * kPosition;
+  alignas(64) float sums[4][256];
+  for (int64_t i = 0; i < t.tile_count; i += 2) {
+    const int pixels = i + 1 < t.tile_count ? 2 : 1;
+    const PositionTile* tiles = t.tiles + i;
+    const Bf16* in0 = t.in + tiles[0].source * kPosition;
+    if (pixels == 2) {
+      accumulate<kProducts, 2, kHalves>(in0, t.in + tiles[1].source * kPosition, block_step,
+                                        t.stride * kPosition, kLanes, t.weights.packed, t.weights.in_blocks,
+                                        t.taps, t.tap_count, kRows, sums);
+    } else {
+      accumulate<kProducts, 1, kHalves>(in0, in0, block_step, t.stride * kPosition, kLanes, t.weights.packed,
+                                        t.weights.in_blocks, t.taps, t.tap_count, kRows, sums);
+    }
+    for (int m = 0; m < pixels; ++m) {
+      for (int r = 0; r < kRows; ++r) {
+        if (tiles[m].to[r] < 0) continue;
+        const int64_t row = t.out_at + tiles[m].to[r] * kPosition;
+        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
+                                       t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
+      }
+    }
+  }
+}
+
+template <int kProducts>
+void conv_single(const SingleConv& t) {
+  tiles_begin(kRows);
+  if (t.weights.wide) {
+    conv_single_halves<kProducts, 2>(t);
+  } else {
+    conv_single_halves<kProducts, 1>(t);
+  }
+  tiles_end();
+}
+
+template <int kProducts>
+void rows_map(const RowsMap& t) {
+  const Row scale = t.scale == nullptr ? row_zero() : row_floats(t.scale, t.scale + 16);
+  const Row shift = t.shift == nullptr ? row_zero() : row_floats(t.shift, t.shift + 16);
+  const int64_t plane = t.layout.plane;
+  for (int64_t i = 0; i < t.rows; ++i) {
+    const int64_t at = i * t.layout.row;
+    Row r = row_read<kProducts>(t.in + at, plane);
+    if (t.scale != nullptr) r = r * scale;
+    r = r + shift;
+    if (t.addend != nullptr) r = r + row_read<kProducts>(t.addend + at, plane);
+    if (t.relu) r = row_relu(r);
+    if (t.mask != nullptr) r = row_mask(r, row_plane(t.mask + at));
+    row_write<kProducts>(r, t.out + at, plane);
+  }
+}
+
+template <int kProducts>
+void row_store(const float* values, Bf16* row, int64_t plane) {
+  row_write<kProducts>(row_floats(values, values + 16), row, plane);
+}
+
+template <int kProducts>
+void row_load(const Bf16* row, int64_t plane, float* values) {
+  row_to_floats(row_read<kProducts>(row, plane), values);
+}
+
+template <int kProducts>
+NetKernels table() {
+  return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, row_store<kProducts>,
+          row_load<kProducts>};
+}
+
+}  // namespace
+}  // namespace IGD_NET_NAMESPACE
+
+#if IGD_NET_AMX
+const NetKernels& net_kernels_amx(int products) {
+#else
+const NetKernels& net_kernels_portable(int products) {
+#endif
+  static const NetKernels one = IGD_NET_NAMESPACE::table<1>();
+  static const NetKernels three = IGD_NET_NAMESPACE::table<3>();
+  return products == 1 ? one : three;
+}
+
+}  // namespace igd

@@ -1,0 +1,113 @@
+// What the tile kernels of compiled networks get: plain structures, as their file is compiled for instruction sets
+// that the rest of the library must not use (no standard library here, see simd.h).
+#ifndef IGD_CPU_NET_KERNELS_H_
+#define IGD_CPU_NET_KERNELS_H_
+
+#include <stdint.h>
+
+namespace igd {
+
+typedef uint16_t Bf16;
+
+constexpr int64_t kLanes = 32;             // channels of a block
+constexpr int64_t kRows = 16;              // rows of a tile
+constexpr int64_t kTile = kRows * kLanes;  // elements of a tile
+
+// Where the 32 channels of a row lie: row r, plane p at base + r*row + p*plane.
+struct RowLayout {
+  int64_t row;
+  int64_t plane;
+};
+
+// Destination pixels that share their taps: `second` is -1 if there is only one.
+struct Unit {
+  int32_t first;
+  int32_t second;
+  int32_t taps;     // number of taps
+  int32_t taps_at;  // index of the first tap
+};
+
+// Weight tap, and the source offsets (elements) of the two pixels.
+struct Tap {
+  int32_t tap;
+  int32_t first;
+  int32_t second;
+};
+
+// 16 neighbouring positions: the source position of the first, and the destination positions (-1: none).
+struct PositionTile {
+  int32_t source;
+  int32_t to[kRows];
+};
+
+// Packed weights of one output block: [tap][in block][plane][half 2][pair 16][out 16][2].
+struct BlockWeights {
+  const Bf16* packed;
+  const float* bias;  // [32] or NULL
+  int64_t in_blocks;
+  bool wide;  // more than 16 output channels
+};
+
+// One call of the convolution kernel on 16 images, output block `block` of `out_blocks`.
+struct BatchConv {
+  const Bf16* in;
+  Bf16* out;
+  const Bf16* addend;  // added before the non-linearity; or NULL
+  const Bf16* mask;    // result kept where this is above 0; or NULL
+  BlockWeights weights;
+  const Unit* units;
+  int64_t unit_count;
+  const Tap* taps;
+  int64_t block;
+  int64_t out_blocks;
+  int rows;
+  bool relu;
+};
+
+// The same on one image.
+struct SingleConv {
+  const Bf16* in;
+  Bf16* out;
+  const Bf16* addend;
+  BlockWeights weights;
+  const PositionTile* tiles;
+  int64_t tile_count;
+  const Tap* taps;
+  int32_t tap_count;
+  int64_t in_positions;
+  int64_t out_at;  // element of the block's first position
+  int64_t stride;
+  bool relu;
+};
+
+// out = mask(relu(in * scale + shift + addend)) on `rows` rows of one block.
+struct RowsMap {
+  const Bf16* in;
+  Bf16* out;
+  const Bf16* addend;
+  const Bf16* mask;
+  const float* scale;  // [32] or NULL
+  const float* shift;  // [32] or NULL
+  RowLayout layout;
+  int64_t rows;
+  bool relu;
+};
+
+struct NetKernels {
+  void (*conv_batch)(const BatchConv& task);
+  void (*conv_single)(const SingleConv& task);
+  void (*rows_map)(const RowsMap& task);
+  // 32 floats <-> one row of planes.
+  void (*row_store)(const float* values, Bf16* row, int64_t plane);
+  void (*row_load)(const Bf16* row, int64_t plane, float* values);
+};
+
+// One table per number of products (1 or 3), for any machine; the AMX ones only where the processor has them.
+const NetKernels& net_kernels_portable(int products);
+#if defined(IGD_HAVE_AMX)
+const NetKernels& net_kernels_amx(int products);
+#endif
+
+}  // namespace igd
+
+#endif  // IGD_CPU_NET_KERNELS_H_

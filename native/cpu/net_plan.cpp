@@ -1,0 +1,254 @@
+// Plans of compiled networks: which source pixels a destination pixel needs, in which order, and packed weights.
+#include <stdlib.h>
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "net.h"
+
+namespace igd {
+namespace {
+
+// Sources of a strip, a quarter of a usual second-level cache.
+constexpr int64_t kStripBytes = 512 * 1024;
+
+// A destination pixel: its taps and their sources (pixel numbers), in the order of the taps.
+struct Need {
+  int32_t pixel;
+  std::vector<std::pair<int32_t, int32_t>> taps;  // tap, source pixel
+};
+
+bool same_taps(const Need& x, const Need& y) {
+  if (x.taps.size() != y.taps.size()) return false;
+  for (size_t i = 0; i < x.taps.size(); ++i) {
+    if (x.taps[i].first != y.taps[i].first) return false;
+  }
+  return true;
+}
+
+// Orders by taps, so that pixels with the same ones come together; equal ones keep their order.
+bool before(const Need& x, const Need& y) {
+  if (x.taps.size() != y.taps.size()) return x.taps.size() > y.taps.size();
+  for (size_t i = 0; i < x.taps.size(); ++i) {
+    if (x.taps[i].first != y.taps[i].first) return x.taps[i].first < y.taps[i].first;
+  }
+  return false;
+}
+
+// `need(h, w)` lists the taps of a destination pixel; rows of the destination go into strips of `rows`.
+template <typename F>
+BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, const F& need) {
+  BatchPlan plan;
+  for (int64_t row = 0; row < h; row += rows) {
+    std::vector<Need> needs;
+    for (int64_t y = row; y < std::min(h, row + rows); ++y) {
+      for (int64_t x = 0; x < w; ++x) {
+        needs.push_back({static_cast<int32_t>(y * w + x), need(y, x)});
+      }
+    }
+    std::stable_sort(needs.begin(), needs.end(), before);
+    const int32_t begin = static_cast<int32_t>(plan.units.size());
+    for (size_t i = 0; i < needs.size();) {
+      const bool two = i + 1 < needs.size() && same_taps(needs[i], needs[i + 1]);
+      const Need& first = needs[i];
+      const Need& second = needs[two ? i + 1 : i];
+      plan.units.push_back({first.pixel, two ? second.pixel : -1, static_cast<int32_t>(first.taps.size()),
+                            static_cast<int32_t>(plan.taps.size())});
+      for (size_t t = 0; t < first.taps.size(); ++t) {
+        plan.taps.push_back({first.taps[t].first, static_cast<int32_t>(first.taps[t].second * source_step),
+                             static_cast<int32_t>(second.taps[t].second * source_step)});
+      }
+      i += two ? 2 : 1;
+    }
+    plan.strips.push_back({begin, static_cast<int32_t>(plan.units.size())});
+  }
+  return plan;
+}
+
+int64_t strip_rows(const Value& source, int64_t source_rows_per_row, int products) {
+  const int64_t bytes = source.w * source.blocks * batch_block(products) * static_cast<int64_t>(sizeof(Bf16));
+  return std::max<int64_t>(1, kStripBytes / (bytes * std::max<int64_t>(1, source_rows_per_row)));
+}
+
+}  // namespace
+
+BatchPlan plan_batch(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                     int products) {
+  return plan_pixels(out.h, out.w, strip_rows(in, stride, products), in.blocks * batch_block(products),
+                     [&](int64_t y, int64_t x) {
+                       std::vector<std::pair<int32_t, int32_t>> taps;
+                       for (int64_t t = 0; t < kernel * kernel; ++t) {
+                         const int64_t sy = y * stride - padding + t / kernel;
+                         const int64_t sx = x * stride - padding + t % kernel;
+                         if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
+                         taps.emplace_back(static_cast<int32_t>(t), static_cast<int32_t>(sy * in.w + sx));
+                       }
+                       return taps;
+                     });
+}
+
+BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                        int products) {
+  return plan_pixels(in.h, in.w, stride * strip_rows(out, 1, products), out.blocks * batch_block(products),
+                     [&](int64_t y, int64_t x) {
+                       std::vector<std::pair<int32_t, int32_t>> taps;
+                       for (int64_t t = 0; t < kernel * kernel; ++t) {
+                         const int64_t sy = y + padding - t / kernel;
+                         const int64_t sx = x + padding - t % kernel;
+                         if (sy < 0 || sx < 0 || sy % stride != 0 || sx % stride != 0) continue;
+                         if (sy / stride >= out.h || sx / stride >= out.w) continue;
+                         taps.emplace_back(static_cast<int32_t>(t),
+                                           static_cast<int32_t>(sy / stride * out.w + sx / stride));
+                       }
+                       return taps;
+                     });
+}
+
+SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                       int products) {
+  SinglePlan plan;
+  const int64_t width = in.w + 2;  // of the bordered maps
+  const int64_t out_width = out.w + 2;
+  for (int64_t t = 0; t < kernel * kernel; ++t) {
+    const int64_t at = (t / kernel + 1 - padding) * width + t % kernel + 1 - padding;
+    const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
+    plan.taps.push_back({static_cast<int32_t>(t), offset, offset});
+  }
+  // Either tiles of neighbouring pixels of one row, the last one reaching back, or tiles that run through the
+  // border into the next row; whichever are fewer. Rows must be wide enough for the first.
+  const int64_t per_row = (out.w + kRows - 1) / kRows;
+  const int64_t through = ((out.h - 1) * width + out.w + kRows - 1) / kRows;
+  if (out.w >= kRows && per_row * out.h <= through) {
+    for (int64_t y = 0; y < out.h; ++y) {
+      for (int64_t i = 0; i < per_row; ++i) {
+        const int64_t x = std::min(i * kRows, out.w - kRows);
+        PositionTile tile;
+        tile.source = static_cast<int32_t>((y * width + x) * stride);
+        for (int64_t r = 0; r < kRows; ++r) {
+          // A pixel belongs to the first tile that has it.
+          tile.to[r] = x + r < i * kRows ? -1 : static_cast<int32_t>((y + 1) * out_width + x + r + 1);
+        }
+        plan.tiles.push_back(tile);
+      }
+    }
+    return plan;
+  }
+  for (int64_t i = 0; i < through; ++i) {
+    PositionTile tile;
+    tile.source = static_cast<int32_t>(i * kRows * stride);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t y = (i * kRows + r) / width;
+      const int64_t x = (i * kRows + r) % width;
+      tile.to[r] = y < out.h && x < out.w ? static_cast<int32_t>((y + 1) * out_width + x + 1) : -1;
+    }
+    plan.tiles.push_back(tile);
+  }
+  return plan;
+}
+
+namespace {
+
+Bf16 round_bf16(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<Bf16>((bits >> 16) | 0x40u);
+  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+float widen(Bf16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x) << 16;
+  float value;
+  memcpy(&value, &bits, sizeof(value));
+  return value;
+}
+
+Weights empty_weights(int64_t out_channels, int64_t in_channels, int64_t taps, int products) {
+  Weights w;
+  w.out_channels = out_channels;
+  w.out_blocks = (out_channels + kLanes - 1) / kLanes;
+  w.in_blocks = (in_channels + kLanes - 1) / kLanes;
+  w.taps = taps;
+  w.packed.assign(static_cast<size_t>(w.out_blocks * taps * w.in_blocks * planes_of(products) * 2 * kTile), 0);
+  return w;
+}
+
+// Place of a weight's high plane; the low one is 2 tiles further.
+size_t weight_at(const Weights& w, int64_t out, int64_t in, int64_t tap, int products) {
+  const int64_t block = ((out / kLanes * w.taps + tap) * w.in_blocks + in / kLanes) * planes_of(products) * 2;
+  const int64_t half = out % kLanes / 16;
+  return static_cast<size_t>((block + half) * kTile + in % kLanes / 2 * 32 + out % 16 * 2 + in % 2);
+}
+
+}  // namespace
+
+Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
+                     int products) {
+  Weights w = empty_weights(out_channels, in_channels, taps, products);
+  for (int64_t o = 0; o < out_channels; ++o) {
+    for (int64_t i = 0; i < in_channels; ++i) {
+      for (int64_t t = 0; t < taps; ++t) {
+        const float value = weight[(o * in_channels + i) * taps + t];
+        const size_t at = weight_at(w, o, i, t, products);
+        w.packed[at] = round_bf16(value);
+        if (products > 1) w.packed[at + 2 * kTile] = round_bf16(value - widen(w.packed[at]));
+      }
+    }
+  }
+  return w;
+}
+
+Weights transpose_weights(const Weights& weights, int64_t in_channels, int products) {
+  Weights w = empty_weights(in_channels, weights.out_channels, weights.taps, products);
+  for (int64_t o = 0; o < weights.out_channels; ++o) {
+    for (int64_t i = 0; i < in_channels; ++i) {
+      for (int64_t t = 0; t < weights.taps; ++t) {
+        const size_t from = weight_at(weights, o, i, t, products);
+        const size_t to = weight_at(w, i, o, t, products);
+        w.packed[to] = weights.packed[from];
+        if (products > 1) w.packed[to + 2 * kTile] = weights.packed[from + 2 * kTile];
+      }
+    }
+  }
+  return w;
+}
+
+// ---- slabs ----
+
+SlabPool::~SlabPool() {
+  for (Bf16* slab : free_) free(slab);
+}
+
+Bf16* SlabPool::take() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!free_.empty()) {
+      Bf16* slab = free_.back();
+      free_.pop_back();
+      return slab;
+    }
+  }
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t bytes = static_cast<size_t>(bytes_);
+  const size_t align = bytes >= kHugePage ? kHugePage : 64;
+  const size_t size = (bytes + align - 1) / align * align;
+  void* memory = aligned_alloc(align, size);
+  if (memory == nullptr) return nullptr;
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  memset(memory, 0, size);
+  return static_cast<Bf16*>(memory);
+}
+
+void SlabPool::give(Bf16* slab) {
+  if (slab == nullptr) return;
+  std::lock_guard<std::mutex> lock(mutex_);
+  free_.push_back(slab);
+}
+
+}  // namespace igd
