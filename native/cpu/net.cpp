@@ -69,7 +69,7 @@ using igd::Operation;
 using igd::Value;
 
 struct igd_net {
-  int products = 3;
+  int products = 6;
   bool sealed = false;
   std::vector<Value> values;
   std::vector<Operation> ops;
@@ -786,9 +786,10 @@ igd_status igd_net_create(int products, int64_t channels, int64_t height, int64_
                           const float* shift, igd_net** net) {
   if (net == nullptr) return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_create: net: expected an address, got NULL");
   *net = nullptr;
-  if (products != 1 && products != 3) {
+  if (products != 1 && products != 3 && products != 6) {
     return igd::fail(IGD_INVALID_ARGUMENT,
-                     "igd_net_create: products: expected 1 (bfloat16) or 3 (float32), got %d", products);
+                     "igd_net_create: products: expected 1 (bfloat16), 3 (16 bits) or 6 (float32), got %d",
+                     products);
   }
   if (channels < 1 || height < 1 || width < 1 || channels > 65536 || height > 4096 || width > 4096) {
     return igd::fail(IGD_INVALID_ARGUMENT,
@@ -855,7 +856,7 @@ igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t k
     }
   }
   int64_t elements;
-  if (__builtin_mul_overflow(in.h * in.w * igd::batch_block(3), (std::max(in.c * kernel * kernel, out_channels) + 31) / 32,
+  if (__builtin_mul_overflow(in.h * in.w * igd::batch_block(6), (std::max(in.c * kernel * kernel, out_channels) + 31) / 32,
                              &elements) ||
       elements > INT32_MAX) {
     return igd::fail(IGD_UNSUPPORTED, "igd_net_conv: the map is too large for this engine");

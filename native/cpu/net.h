@@ -1,7 +1,7 @@
 // A compiled convolutional network: values, operations and the plans that the tile kernels follow.
 //
-// Activations are held as bfloat16 planes: one (high) for bfloat16 networks, two (high and low, v = high + low
-// with 16 bits of mantissa) for float32 ones, whose products are high*high + high*low + low*high in float32.
+// Numbers are held as sums of bfloat16 parts, one plane each: 1 (bfloat16), 2 (16 bits of mantissa) or 3 (all of a
+// float32); products are those of parts i and j with i + j < parts: 1, 3 or 6, added in float32.
 // Channels come in blocks of 32. Two layouts:
 //   batch   16 images side by side: [pixel][block][plane][image 16][channel 32]. A tile's rows are images, so
 //           that every pixel has its own list of taps: no padding is stored and none is multiplied.
@@ -115,7 +115,7 @@ Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_chann
 // The weights with input and output channels exchanged, from the packed ones.
 Weights transpose_weights(const Weights& weights, int64_t in_channels, int products);
 
-inline int64_t planes_of(int products) { return products == 1 ? 1 : 2; }
+inline int64_t planes_of(int products) { return products == 1 ? 1 : products == 3 ? 2 : 3; }
 inline RowLayout batch_layout() { return {kLanes, kTile}; }
 inline RowLayout single_layout(int products) { return {planes_of(products) * kLanes, kLanes}; }
 // Elements of one pixel's block in the batch layout.

@@ -2,8 +2,8 @@
 // AVX512-BF16, and in plain C++, which computes the same sums anywhere (for tests, and as the definition).
 //
 // A unit is 2 destination pixels (tiles of 16 rows) by 32 output channels: 4 accumulators of 16x16 float32.
-// Per tap and input block of 32 channels: 2 tiles of activations and 2 of weights per plane, 4 products of
-// 16x16x32 (bfloat16) or 12 (float32). 12 products take 192 cycles and read 8 tiles of 1 KiB.
+// Per tap and input block of 32 channels: 4 tile products of 16x16x32 for each pair of parts (1, 3 or 6 pairs: 4,
+// 12 or 24 products of 16 cycles) and 4, 8 or 14 tiles of 1 KiB read.
 #include "net_kernels.h"
 
 #if IGD_NET_AMX
@@ -17,6 +17,11 @@
 namespace igd {
 namespace IGD_NET_NAMESPACE {
 namespace {
+
+// Parts that a number is split into: 1 product multiplies the first ones, 3 and 6 all pairs of parts i and j
+// with i + j < parts.
+template <int kProducts>
+constexpr int64_t kPlanes = kProducts == 1 ? 1 : kProducts == 3 ? 2 : 3;
 
 #if IGD_NET_AMX
 
@@ -80,12 +85,32 @@ inline void tiles_begin(int rows) {
 }
 inline void tiles_end() { _tile_release(); }
 
+#define IGD_LOAD_WEIGHTS(from)                            \
+  do {                                                    \
+    _tile_loadd(6, (from), 64);                           \
+    if (kHalves > 1) _tile_loadd(7, (from) + kTile, 64);  \
+  } while (0)
+#define IGD_LOAD_PIXELS(offset)                           \
+  do {                                                    \
+    _tile_loadd(4, a0 + (offset), bytes);                 \
+    if (kPixels > 1) _tile_loadd(5, a1 + (offset), bytes); \
+  } while (0)
+#define IGD_PRODUCTS()                                    \
+  do {                                                    \
+    _tile_dpbf16ps(0, 4, 6);                              \
+    if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);             \
+    if (kPixels > 1) {                                    \
+      _tile_dpbf16ps(2, 5, 6);                            \
+      if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);           \
+    }                                                     \
+  } while (0)
+
 // sums[m*2+half][row][out 16] over taps and input blocks.
 template <int kProducts, int kPixels, int kHalves>
 inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
                        const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
                        int /*rows*/, float (*sums)[256]) {
-  constexpr int64_t kStep = (kProducts == 1 ? 2 : 4) * kTile;
+  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
   const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
   _tile_zero(0);
   if (kHalves > 1) _tile_zero(1);
@@ -98,37 +123,30 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
     const Bf16* a1 = in1 + taps[t].second;
     const Bf16* b = weights + taps[t].tap * in_blocks * kStep;
     for (int64_t i = 0; i < in_blocks; ++i, a0 += block_step, a1 += block_step, b += kStep) {
-      _tile_loadd(6, b, 64);
-      if (kHalves > 1) _tile_loadd(7, b + kTile, 64);
-      if (kProducts > 1) {  // low activations by high weights
-        _tile_loadd(4, a0 + plane, bytes);
-        _tile_dpbf16ps(0, 4, 6);
-        if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);
-        if (kPixels > 1) {
-          _tile_loadd(5, a1 + plane, bytes);
-          _tile_dpbf16ps(2, 5, 6);
-          if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
-        }
+      IGD_LOAD_WEIGHTS(b);
+      if (kProducts == 6) {
+        IGD_LOAD_PIXELS(2 * plane);
+        IGD_PRODUCTS();
+        IGD_LOAD_PIXELS(0);
+        IGD_PRODUCTS();
       }
-      _tile_loadd(4, a0, bytes);
-      _tile_dpbf16ps(0, 4, 6);
-      if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);
-      if (kPixels > 1) {
-        _tile_loadd(5, a1, bytes);
-        _tile_dpbf16ps(2, 5, 6);
-        if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
+      if (kProducts > 1) {
+        IGD_LOAD_PIXELS(plane);
+        IGD_PRODUCTS();
       }
-      if (kProducts > 1) {  // high activations by low weights
-        _tile_loadd(6, b + 2 * kTile, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        if (kHalves > 1) {
-          _tile_loadd(7, b + 3 * kTile, 64);
-          _tile_dpbf16ps(1, 4, 7);
-        }
-        if (kPixels > 1) {
-          _tile_dpbf16ps(2, 5, 6);
-          if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);
-        }
+      if (kProducts < 6) {
+        IGD_LOAD_PIXELS(0);
+        IGD_PRODUCTS();
+      }
+      if (kProducts > 1) {
+        IGD_LOAD_WEIGHTS(b + 2 * kTile);
+        IGD_PRODUCTS();
+      }
+      if (kProducts == 6) {
+        IGD_LOAD_PIXELS(0);
+        IGD_PRODUCTS();
+        IGD_LOAD_WEIGHTS(b + 4 * kTile);
+        IGD_PRODUCTS();
       }
     }
   }
@@ -222,7 +240,7 @@ template <int kProducts, int kPixels, int kHalves>
 inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
                        const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count, int rows,
                        float (*sums)[256]) {
-  constexpr int64_t kStep = (kProducts == 1 ? 2 : 4) * kTile;
+  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
   memset(sums, 0, 4 * sizeof(*sums));
   for (int32_t t = 0; t < tap_count; ++t) {
     const Bf16* a[2] = {in0 + taps[t].first, in1 + taps[t].second};
@@ -232,9 +250,11 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
         const Bf16* high = a[m] + i * block_step;
         for (int half = 0; half < kHalves; ++half) {
           float* to = sums[m * 2 + half];
-          if (kProducts > 1) product(high + plane, row_step, b + half * kTile, rows, to);
-          product(high, row_step, b + half * kTile, rows, to);
-          if (kProducts > 1) product(high, row_step, b + (2 + half) * kTile, rows, to);
+          for (int64_t w = 0; w < kPlanes<kProducts>; ++w) {
+            for (int64_t v = kPlanes<kProducts> - 1 - w; v >= 0; --v) {
+              product(high + v * plane, row_step, b + (2 * w + half) * kTile, rows, to);
+            }
+          }
         }
       }
     }
@@ -246,14 +266,28 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
 template <int kProducts>
 inline Row row_read(const Bf16* p, int64_t plane) {
   Row r = row_plane(p);
-  if (kProducts > 1) r = r + row_plane(p + plane);
+  if (kProducts > 1) {
+    Row rest = row_plane(p + plane);
+    if (kProducts == 6) rest = rest + row_plane(p + 2 * plane);
+    r = r + rest;
+  }
   return r;
 }
 
+// Three parts hold a float32 exactly. With two, where the low part rounds to half a step of the high one, high +
+// low would split differently the next time; splitting the rounded sum gives planes that come back the same.
 template <int kProducts>
 inline void row_write(Row r, Bf16* p, int64_t plane) {
-  const Row rounded = row_round(r, p);
-  if (kProducts > 1) row_round(r - rounded, p + plane);
+  const Row high = row_round(r, p);
+  if (kProducts == 1) return;
+  const Row rest = r - high;
+  const Row middle = row_round(rest, p + plane);
+  if (kProducts == 6) {
+    row_round(rest - middle, p + 2 * plane);
+  } else {
+    const Row sum = high + middle;
+    row_round(sum - row_round(sum, p), p + plane);
+  }
 }
 
 // What happens to a finished row of sums.
@@ -279,7 +313,7 @@ inline Finish finish_of(const BlockWeights& weights, bool relu) {
 
 template <int kProducts, int kHalves>
 void conv_batch_halves(const BatchConv& t) {
-  constexpr int64_t kPixelBlock = (kProducts == 1 ? 1 : 2) * kTile;
+  constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
   const Finish f = finish_of(t.weights, t.relu);
   alignas(64) float sums[4][256];
   for (int64_t u = 0; u < t.unit_count; ++u) {
@@ -318,7 +352,7 @@ void conv_batch(const BatchConv& t) {
 
 template <int kProducts, int kHalves>
 void conv_single_halves(const SingleConv& t) {
-  constexpr int64_t kPosition = (kProducts == 1 ? 1 : 2) * kLanes;
+  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
   const Finish f = finish_of(t.weights, t.relu);
   const int64_t block_step = t.in_positions * kPosition;
   alignas(64) float sums[4][256];
@@ -399,7 +433,8 @@ const NetKernels& net_kernels_portable(int products) {
 #endif
   static const NetKernels one = IGD_NET_NAMESPACE::table<1>();
   static const NetKernels three = IGD_NET_NAMESPACE::table<3>();
-  return products == 1 ? one : three;
+  static const NetKernels six = IGD_NET_NAMESPACE::table<6>();
+  return products == 1 ? one : products == 3 ? three : six;
 }
 
 }  // namespace igd

@@ -102,7 +102,7 @@ struct NetKernels {
   void (*row_load)(const Bf16* row, int64_t plane, float* values);
 };
 
-// One table per number of products (1 or 3), for any machine; the AMX ones only where the processor has them.
+// One table per number of products (1, 3 or 6), for any machine; the AMX ones only where the processor has them.
 const NetKernels& net_kernels_portable(int products);
 #if defined(IGD_HAVE_AMX)
 const NetKernels& net_kernels_amx(int products);

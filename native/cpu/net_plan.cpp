@@ -177,7 +177,7 @@ Weights empty_weights(int64_t out_channels, int64_t in_channels, int64_t taps, i
   return w;
 }
 
-// Place of a weight's high plane; the low one is 2 tiles further.
+// Place of a weight's first part; each further one is 2 tiles on.
 size_t weight_at(const Weights& w, int64_t out, int64_t in, int64_t tap, int products) {
   const int64_t block = ((out / kLanes * w.taps + tap) * w.in_blocks + in / kLanes) * planes_of(products) * 2;
   const int64_t half = out % kLanes / 16;
@@ -194,8 +194,12 @@ Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_chann
       for (int64_t t = 0; t < taps; ++t) {
         const float value = weight[(o * in_channels + i) * taps + t];
         const size_t at = weight_at(w, o, i, t, products);
-        w.packed[at] = round_bf16(value);
-        if (products > 1) w.packed[at + 2 * kTile] = round_bf16(value - widen(w.packed[at]));
+        float rest = value;
+        for (int64_t part = 0; part < planes_of(products); ++part) {
+          Bf16& to = w.packed[at + static_cast<size_t>(part * 2 * kTile)];
+          to = round_bf16(rest);
+          rest -= widen(to);
+        }
       }
     }
   }
@@ -209,8 +213,10 @@ Weights transpose_weights(const Weights& weights, int64_t in_channels, int produ
       for (int64_t t = 0; t < weights.taps; ++t) {
         const size_t from = weight_at(weights, o, i, t, products);
         const size_t to = weight_at(w, i, o, t, products);
-        w.packed[to] = weights.packed[from];
-        if (products > 1) w.packed[to + 2 * kTile] = weights.packed[from + 2 * kTile];
+        for (int64_t part = 0; part < planes_of(products); ++part) {
+          const size_t step = static_cast<size_t>(part * 2 * kTile);
+          w.packed[to + step] = weights.packed[from + step];
+        }
       }
     }
   }

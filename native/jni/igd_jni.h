@@ -71,4 +71,65 @@ static inline int igd_jni_masked_head_backward(int dtype, int64_t grad_logits, i
       stride_n, stride_u, stride_s, (void*)(intptr_t)grad_first_logits);
 }
 
+static inline int igd_jni_net_accelerated() noexcept { return igd_net_accelerated(); }
+
+// The address of the new network in *net (an int64_t).
+static inline int igd_jni_net_create(int products, int64_t channels, int64_t height, int64_t width,
+                                     int64_t scale, int64_t shift, int64_t net) noexcept {
+  igd_net* made = nullptr;
+  const int status = (int)igd_net_create(products, channels, height, width, (const float*)(intptr_t)scale,
+                                         (const float*)(intptr_t)shift, &made);
+  *(int64_t*)(intptr_t)net = (int64_t)(intptr_t)made;
+  return status;
+}
+
+static inline void igd_jni_net_free(int64_t net) noexcept { igd_net_free((igd_net*)(intptr_t)net); }
+
+// These three give the number of the new value, or minus the status.
+static inline int igd_jni_net_conv(int64_t net, int input, int64_t out_channels, int64_t kernel, int64_t stride,
+                                   int64_t padding, int64_t weight, int64_t bias, int residual,
+                                   int relu) noexcept {
+  int value = 0;
+  const int status =
+      (int)igd_net_conv((igd_net*)(intptr_t)net, input, out_channels, kernel, stride, padding,
+                        (const float*)(intptr_t)weight, (const float*)(intptr_t)bias, residual, relu, &value);
+  return status == 0 ? value : -status;
+}
+
+static inline int igd_jni_net_affine(int64_t net, int input, int64_t scale, int64_t shift, int relu) noexcept {
+  int value = 0;
+  const int status = (int)igd_net_affine((igd_net*)(intptr_t)net, input, (const float*)(intptr_t)scale,
+                                         (const float*)(intptr_t)shift, relu, &value);
+  return status == 0 ? value : -status;
+}
+
+static inline int igd_jni_net_max_pool(int64_t net, int input, int64_t kernel, int64_t stride,
+                                       int64_t padding) noexcept {
+  int value = 0;
+  const int status = (int)igd_net_max_pool((igd_net*)(intptr_t)net, input, kernel, stride, padding, &value);
+  return status == 0 ? value : -status;
+}
+
+static inline int igd_jni_net_seal(int64_t net) noexcept { return (int)igd_net_seal((igd_net*)(intptr_t)net); }
+
+// tape: 0, or where the address of the tape goes (an int64_t).
+static inline int igd_jni_net_forward(int64_t net, int from, int to, int64_t n, int64_t x, int64_t stride_n,
+                                      int64_t stride_c, int64_t stride_h, int64_t stride_w, int64_t y,
+                                      int64_t tape) noexcept {
+  igd_tape* made = nullptr;
+  const int status =
+      (int)igd_net_forward((igd_net*)(intptr_t)net, from, to, n, (const float*)(intptr_t)x, stride_n, stride_c,
+                           stride_h, stride_w, (float*)(intptr_t)y, tape == 0 ? nullptr : &made);
+  if (tape != 0) *(int64_t*)(intptr_t)tape = (int64_t)(intptr_t)made;
+  return status;
+}
+
+static inline int igd_jni_net_backward(int64_t tape, int64_t grad_y, int64_t grad_x, int64_t stride_n,
+                                       int64_t stride_c, int64_t stride_h, int64_t stride_w) noexcept {
+  return (int)igd_net_backward((const igd_tape*)(intptr_t)tape, (const float*)(intptr_t)grad_y,
+                               (float*)(intptr_t)grad_x, stride_n, stride_c, stride_h, stride_w);
+}
+
+static inline void igd_jni_tape_free(int64_t tape) noexcept { igd_tape_free((igd_tape*)(intptr_t)tape); }
+
 #endif  // IGD_JNI_H_

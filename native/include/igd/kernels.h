@@ -168,9 +168,9 @@ IGD_API igd_status igd_masked_head_backward(int dtype, const void* grad_logits, 
  * pass each, weights packed once, forward and input gradient. A network is a list of values; value 0 is the
  * input. Build it with igd_net_create, igd_net_conv, ..., igd_net_seal; then run it between any two values.
  *
- * Arithmetic: `products` 1 rounds activations and weights to bfloat16; 3 splits each into two bfloat16 numbers
- * (16 bits of mantissa) and adds high*high + high*low + low*high. Both accumulate in float32. A value's error
- * with 3 is about 2^-17 of its operands' magnitude per layer: about 1e-5 relative through a ResNet-18.
+ * Arithmetic: numbers are split into bfloat16 parts, and the products of parts i and j with i + j < parts are added
+ * in float32. `products` 1: one part, bfloat16. 3: two parts, 16 bits of mantissa; about 1e-5 relative through a
+ * ResNet-18, more where a network's sums cancel. 6: three parts, all 24 bits: the accuracy of float32.
  * On processors with AMX-BF16 the products run on the tile unit; elsewhere a plain implementation gives the same
  * sums up to their order (correct and slow: ask igd_net_accelerated first).
  * An image's results do not depend on the other images, on the number of images or on the number of threads.

@@ -6,6 +6,7 @@ import io.github.igdefense.model.Gradients;
 import io.github.igdefense.model.LinearHead;
 import io.github.igdefense.model.LogitLoss;
 import io.github.igdefense.model.MaskableLayer;
+import io.github.igdefense.model.Recording;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.FusedOps;
@@ -239,18 +240,26 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   }
 
   /**
-   * The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes
-   * on.
+   * The prefix recorded once for clean and noisy images; the head's gradient from the kernel, the
+   * smoothed logits' through autograd, both handed to the recording.
    */
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
     Tensor[] out = new Tensor[3];
+    long n = x.size(0);
     try (PointerScope scope = new PointerScope();
+        Recording recording =
+            network.record(
+                smoothing.enabled() ? torch.cat(Tensors.vector(x, noisy(x)), 0) : x, layer);
         AutoGradMode on = new AutoGradMode(true)) {
-      Tensor leaf = x.detach().requires_grad_(true);
-      Passes passes = passes(leaf);
-      Tensor activation = passes.clean().detach();
-      Tensor first = passes.firstLogits() == null ? null : passes.firstLogits().detach();
-      FusedOps.MaskedHead head = head(activation, first);
+      Tensor activation = recording.activation();
+      Tensor clean = smoothing.enabled() ? activation.narrow(0, 0, n) : activation;
+      Tensor smoothed = null;
+      Tensor first = null;
+      if (smoothing.enabled()) {
+        smoothed = activation.narrow(0, n, n * smoothing.samples()).detach().requires_grad_(true);
+        first = mean(network.suffix(smoothed, layer), n);
+      }
+      FusedOps.MaskedHead head = head(clean, first == null ? null : first.detach());
       Tensor logits = head.logits().detach().requires_grad_(true);
       Tensor losses = loss.of(logits);
       Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
@@ -258,23 +267,29 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
           FusedOps.maskedHeadBackward(
               gradLogits,
               head,
-              activation,
+              clean,
               network.head().weight(),
               maskBits,
               temperature,
               first == null);
-      TensorVector outputs;
-      TensorVector outputGradients;
+      Tensor input;
       if (first == null) {
-        outputs = Tensors.vector(passes.clean());
-        outputGradients = Tensors.vector(gradient.activation());
+        input = recording.inputGradient(gradient.activation());
       } else {
-        outputs = Tensors.vector(passes.clean(), passes.firstLogits());
-        outputGradients = Tensors.vector(gradient.activation(), gradient.firstLogits());
+        Tensor gradSmoothed = Gradients.grad(first, smoothed, gradient.firstLogits());
+        Tensor both =
+            recording.inputGradient(
+                torch.cat(Tensors.vector(gradient.activation(), gradSmoothed), 0));
+        long[] shape = Tensors.shape(x);
+        Tensor noisy =
+            both.narrow(0, n, n * smoothing.samples())
+                .view(n, smoothing.samples(), shape[1], shape[2], shape[3])
+                .sum(new long[] {1});
+        input = both.narrow(0, 0, n).add(noisy);
       }
       out[0] = Tensors.keep(logits.detach());
       out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(Gradients.grad(outputs, leaf, outputGradients));
+      out[2] = Tensors.keep(input);
     }
     return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }

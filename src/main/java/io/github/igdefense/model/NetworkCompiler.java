@@ -77,18 +77,24 @@ final class NetworkCompiler {
       List<String> warnings,
       List<String> notes) {
     List<StagedNetwork.Stage> stages = new ArrayList<>();
+    List<List<CompiledBlock>> compiledStages = new ArrayList<>();
+    ChannelActivation compiledTail = null;
+    Convolution stem = fold(net.stem().conv(), net.stem().norm());
+    Nonlinearity stemActivation =
+        net.stem().norm() == null ? Nonlinearity.IDENTITY : net.activation();
     stages.add(
         new StagedNetwork.Stage(
             net.stem().conv().name(),
             net.stem().conv().out(),
             false,
-            stem(net, normalization),
+            stem(net, stem, stemActivation, normalization),
             null));
     for (NetworkDescription.Stage stage : net.stages()) {
       List<CompiledBlock> blocks = new ArrayList<>();
       for (Block block : stage.blocks()) {
         blocks.add(compile(block, net.activation()));
       }
+      compiledStages.add(List.copyOf(blocks));
       boolean last = stage == net.stages().get(net.stages().size() - 1);
       boolean raw = last && net.tail() != null;
       stages.add(
@@ -100,6 +106,7 @@ final class NetworkCompiler {
               CompiledBlock.open(blocks)));
       if (raw) {
         ChannelActivation tail = affine(net.tail(), net.activation());
+        compiledTail = tail;
         stages.add(new StagedNetwork.Stage(stage.name(), stage.units(), true, tail::apply, null));
       }
     }
@@ -119,12 +126,43 @@ final class NetworkCompiler {
         owned,
         sha256,
         warnings,
-        notes);
+        notes,
+        NetworkEngine.of(
+            new NetworkEngine.Plan(
+                inputMap(net, normalization, true),
+                inputMap(net, normalization, false),
+                stem,
+                stemActivation,
+                net.stem().maxPool(),
+                List.copyOf(compiledStages),
+                compiledTail),
+            dtype,
+            net.inputChannels(),
+            net.imageSize().usual()));
   }
 
-  private Step stem(NetworkDescription net, Optional<InputNormalization> normalization) {
-    Convolution conv = fold(net.stem().conv(), net.stem().norm());
-    Nonlinearity activation = net.stem().norm() == null ? Nonlinearity.IDENTITY : net.activation();
+  /** 1/std (or −mean/std) [C] float32, kept; null without normalisation. */
+  private static Tensor inputMap(
+      NetworkDescription net, Optional<InputNormalization> normalization, boolean scale) {
+    if (normalization.isEmpty()) {
+      return null;
+    }
+    double[] mean = normalization.get().mean();
+    double[] std = normalization.get().std();
+    float[] values = new float[net.inputChannels()];
+    for (int c = 0; c < values.length; c++) {
+      double deviation = std[std.length == 1 ? 0 : c];
+      values[c] =
+          (float) (scale ? 1 / deviation : -mean[mean.length == 1 ? 0 : c] / deviation);
+    }
+    return Tensors.keep(Tensors.of(values, values.length));
+  }
+
+  private Step stem(
+      NetworkDescription net,
+      Convolution conv,
+      Nonlinearity activation,
+      Optional<InputNormalization> normalization) {
     Step step = x -> activation.apply(conv.apply(x));
     if (net.stem().maxPool()) {
       Step before = step;

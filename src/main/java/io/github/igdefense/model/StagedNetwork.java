@@ -2,6 +2,7 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.data.ImageBatch;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.CompiledNet;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -9,7 +10,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -67,6 +70,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final String sha256;
   private final List<String> warnings;
   private final List<String> notes;
+  private final NetworkEngine engine;
   private volatile boolean closed;
 
   StagedNetwork(
@@ -80,7 +84,9 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       List<Tensor> owned,
       String sha256,
       List<String> warnings,
-      List<String> notes) {
+      List<String> notes,
+      NetworkEngine engine) {
+    this.engine = engine;
     this.architecture = architecture;
     this.dtype = dtype;
     this.inputChannels = inputChannels;
@@ -272,7 +278,37 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
             + "'");
   }
 
+  /**
+   * What computes the stages: {@code libtorch}, or our native engine with its arithmetic. A part of
+   * the provenance of results.
+   */
+  public String engine() {
+    return engine == null ? "libtorch" : engine.description();
+  }
+
+  /**
+   * The activation after {@code layer} and what the gradient of the images needs. Close it.
+   *
+   * @param x images [N,C,H,W]
+   */
+  public Recording record(Tensor x, MaskableLayer layer) {
+    checkInput(x);
+    if (engine != null) {
+      CompiledNet.Recording recording = engine.record(x, layer.stage() + 1);
+      if (recording != null) {
+        return Recording.of(recording, dtype.scalarType());
+      }
+    }
+    return Recording.of(x, leaf -> run(leaf, 0, layer.stage() + 1));
+  }
+
   private Tensor run(Tensor x, int from, int to) {
+    if (engine != null && from < to && !GradMode.is_enabled()) {
+      Tensor result = engine.run(x, from, to);
+      if (result != null) {
+        return dtype == Dtype.FLOAT32 ? result : Tensors.to(result, dtype);
+      }
+    }
     return Tensors.scoped(
         () -> {
           Tensor current = x;
@@ -302,7 +338,22 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
-    return Gradients.of(x, this::forward, loss);
+    if (engine == null) {
+      return Gradients.of(x, this::forward, loss);
+    }
+    Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope();
+        Recording recording = record(x, penultimate());
+        AutoGradMode on = new AutoGradMode(true)) {
+      Tensor activation = recording.activation().detach().requires_grad_(true);
+      Tensor logits = applyHead(activation);
+      Tensor losses = loss.of(logits);
+      Tensor gradient = Gradients.grad(losses.sum(), activation, null);
+      out[0] = Tensors.keep(logits.detach());
+      out[1] = Tensors.keep(losses.detach());
+      out[2] = Tensors.keep(recording.inputGradient(gradient));
+    }
+    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   /**
@@ -348,6 +399,9 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public void close() {
     if (!closed) {
       closed = true;
+      if (engine != null) {
+        engine.close();
+      }
       owned.forEach(Tensors::free);
     }
   }

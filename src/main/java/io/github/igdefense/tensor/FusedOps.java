@@ -212,7 +212,7 @@ public final class FusedOps {
     return torch.empty(shape, Tensors.options(type), new MemoryFormatOptional());
   }
 
-  private static void check(int status) {
+  static void check(int status) {
     if (status != 0) {
       try (PointerScope scope = new PointerScope()) {
         BytePointer message = IgdKernels.igd_jni_last_error();

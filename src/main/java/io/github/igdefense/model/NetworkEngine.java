@@ -1,0 +1,214 @@
+package io.github.igdefense.model;
+
+import io.github.igdefense.model.Opening.Nonlinearity;
+import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * A network's stages in our native engine, compiled for each image size that comes. There is none
+ * for networks that the engine cannot run (float64, grouped convolutions, other non-linearities
+ * than ReLU) and on machines without the instructions it needs: they run through libtorch.
+ *
+ * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
+ * native memory until {@link #close}.
+ */
+final class NetworkEngine implements AutoCloseable {
+  /** {@code native} (default) or {@code libtorch}. */
+  static final String PROPERTY = "igd.engine";
+
+  /**
+   * The layers as the engine takes them.
+   *
+   * @param scale of the input [C], or null
+   * @param shift of the input [C], or null
+   * @param stem first convolution
+   * @param stemActivation behind it
+   * @param maxPool 3×3, stride 2, behind that
+   * @param stages blocks of each stage
+   * @param tail per-channel map behind the last stage, or null
+   */
+  record Plan(
+      Tensor scale,
+      Tensor shift,
+      Convolution stem,
+      Nonlinearity stemActivation,
+      boolean maxPool,
+      List<List<CompiledBlock>> stages,
+      Opening.ChannelActivation tail) {}
+
+  private record Compiled(CompiledNet net, int[] values) {}
+
+  private final Plan plan;
+  private final CompiledNet.Precision precision;
+  private final int channels;
+  private final Map<Long, Compiled> bySize = new HashMap<>();
+
+  private NetworkEngine(Plan plan, CompiledNet.Precision precision, int channels) {
+    this.plan = plan;
+    this.precision = precision;
+    this.channels = channels;
+  }
+
+  /** The engine for a network, or null where libtorch has to run it. */
+  static NetworkEngine of(Plan plan, Dtype dtype, int channels, int imageSize) {
+    if (dtype == Dtype.FLOAT64
+        || "libtorch".equals(System.getProperty(PROPERTY))
+        || !CompiledNet.accelerated()) {
+      return null;
+    }
+    NetworkEngine engine =
+        new NetworkEngine(
+            plan,
+            dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
+            channels);
+    if (!engine.fits() || engine.compiled(imageSize, imageSize) == null) {
+      engine.close();
+      return null;
+    }
+    return engine;
+  }
+
+  /** What computes, for provenance. */
+  String description() {
+    return precision == CompiledNet.Precision.FLOAT32
+        ? "native, float32 as six bfloat16 products"
+        : "native, bfloat16";
+  }
+
+  private boolean fits() {
+    List<Convolution> all = new ArrayList<>();
+    all.add(plan.stem);
+    boolean relu = plan.stemActivation != Nonlinearity.SILU;
+    for (List<CompiledBlock> blocks : plan.stages) {
+      for (CompiledBlock block : blocks) {
+        all.addAll(block.path());
+        if (block.shortcut() != null) {
+          all.add(block.shortcut());
+        }
+        relu &= block.activation() == Nonlinearity.RELU;
+      }
+    }
+    return relu && all.stream().allMatch(conv -> conv.groups() == 1);
+  }
+
+  private synchronized Compiled compiled(long height, long width) {
+    return bySize.computeIfAbsent(height << 32 | width, key -> compile((int) height, (int) width));
+  }
+
+  /** The network for a size; null if one of its convolutions is not the engine's. */
+  private Compiled compile(int height, int width) {
+    try (PointerScope scope = new PointerScope();
+        CompiledNet.Builder builder =
+            new CompiledNet.Builder(precision, channels, height, width, plan.scale, plan.shift)) {
+      List<Integer> values = new ArrayList<>();
+      int value = conv(builder, 0, plan.stem, -1, plan.stemActivation == Nonlinearity.RELU);
+      if (value >= 0 && plan.maxPool) {
+        value = builder.maxPool(value, 3, 2, 1);
+      }
+      values.add(value);
+      for (int s = 0; s < plan.stages.size() && value >= 0; s++) {
+        for (CompiledBlock block : plan.stages.get(s)) {
+          value = block(builder, block, value);
+          if (value < 0) {
+            return null;
+          }
+        }
+        values.add(value);
+      }
+      if (value < 0) {
+        return null;
+      }
+      if (plan.tail != null) {
+        values.add(
+            builder.affine(
+                value,
+                plan.tail.scale(),
+                plan.tail.shift(),
+                plan.tail.nonlinearity() == Nonlinearity.RELU));
+      }
+      return new Compiled(
+          builder.build(), values.stream().mapToInt(Integer::intValue).toArray());
+    }
+  }
+
+  private static int block(CompiledNet.Builder builder, CompiledBlock block, int x) {
+    int entered = x;
+    if (block.entry() != null) {
+      entered = builder.affine(x, block.entry().scale(), block.entry().shift(), true);
+    }
+    int last = block.path().size() - 1;
+    int current = entered;
+    for (int i = 0; i < last; i++) {
+      current = conv(builder, current, block.path().get(i), -1, true);
+      if (current < 0) {
+        return -1;
+      }
+    }
+    int residual = x;
+    if (block.shortcut() != null) {
+      residual =
+          conv(builder, block.rawShortcut() ? x : entered, block.shortcut(), -1, false);
+      if (residual < 0) {
+        return -1;
+      }
+    }
+    return conv(builder, current, block.path().get(last), residual, block.activateSum());
+  }
+
+  private static int conv(
+      CompiledNet.Builder builder, int input, Convolution conv, int residual, boolean relu) {
+    return builder.conv(
+        input, conv.weight(), conv.bias(), conv.stride(), conv.padding(), residual, relu);
+  }
+
+  /**
+   * Stages {@code from} (inclusive) to {@code to} (exclusive) of x [N,C,H,W], the images themselves
+   * or the output of stage {@code from − 1}: float32, channels-last, in the caller's scope; null
+   * for a size that the engine does not take or has not seen as images before.
+   */
+  Tensor run(Tensor x, int from, int to) {
+    if (from == 0) {
+      Compiled compiled = compiled(x.size(2), x.size(3));
+      return compiled == null ? null : compiled.net.forward(0, compiled.values[to - 1], x);
+    }
+    Compiled compiled = compiledWith(from - 1, x.size(2), x.size(3));
+    return compiled == null
+        ? null
+        : compiled.net.forward(compiled.values[from - 1], compiled.values[to - 1], x);
+  }
+
+  private synchronized Compiled compiledWith(int stage, long height, long width) {
+    for (Compiled compiled : bySize.values()) {
+      if (compiled != null) {
+        int[] shape = compiled.net.shape(compiled.values[stage]);
+        if (shape[1] == height && shape[2] == width) {
+          return compiled;
+        }
+      }
+    }
+    return null;
+  }
+
+  /** The prefix up to stage {@code to} (exclusive), recorded; null as above. */
+  CompiledNet.Recording record(Tensor x, int to) {
+    Compiled compiled = compiled(x.size(2), x.size(3));
+    return compiled == null ? null : compiled.net.record(0, compiled.values[to - 1], x);
+  }
+
+  @Override
+  public synchronized void close() {
+    bySize.values().stream().filter(c -> c != null).forEach(c -> c.net.close());
+    bySize.clear();
+    if (plan.scale != null) {
+      Tensors.free(plan.scale);
+      Tensors.free(plan.shift);
+    }
+  }
+}

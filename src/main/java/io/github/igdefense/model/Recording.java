@@ -1,0 +1,82 @@
+package io.github.igdefense.model;
+
+import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Tensors;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+
+/**
+ * The first part of a network's forward pass, with what the gradient of its input needs: through
+ * our native engine or libtorch's autograd. Confined to one thread; close it.
+ */
+public abstract class Recording implements AutoCloseable {
+  private Recording() {}
+
+  /** The activation [N,U,H,W], detached; belongs to this recording. */
+  public abstract Tensor activation();
+
+  /**
+   * The gradient with respect to the images [N,C,H,W] of the network's type, in the caller's scope.
+   * Call it once.
+   *
+   * @param gradActivation the gradient arriving at the activation, its shape
+   */
+  public abstract Tensor inputGradient(Tensor gradActivation);
+
+  @Override
+  public abstract void close();
+
+  static Recording of(CompiledNet.Recording recording, ScalarType type) {
+    return new Recording() {
+      @Override
+      public Tensor activation() {
+        return recording.output();
+      }
+
+      @Override
+      public Tensor inputGradient(Tensor gradActivation) {
+        return Tensors.scoped(() -> recording.backward(gradActivation).to(type));
+      }
+
+      @Override
+      public void close() {
+        recording.close();
+      }
+    };
+  }
+
+  /** Through autograd. */
+  static Recording of(Tensor x, java.util.function.UnaryOperator<Tensor> prefix) {
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode on = new AutoGradMode(true)) {
+      Tensor leaf = Tensors.keep(x.detach().requires_grad_(true));
+      Tensor output = Tensors.keep(prefix.apply(leaf));
+      Tensor detached = Tensors.keep(output.detach());
+      return new Recording() {
+        private boolean closed;
+
+        @Override
+        public Tensor activation() {
+          return detached;
+        }
+
+        @Override
+        public Tensor inputGradient(Tensor gradActivation) {
+          return Gradients.grad(output, leaf, gradActivation);
+        }
+
+        @Override
+        public void close() {
+          if (!closed) {
+            closed = true;
+            Tensors.free(detached);
+            Tensors.free(output);
+            Tensors.free(leaf);
+          }
+        }
+      };
+    }
+  }
+}
