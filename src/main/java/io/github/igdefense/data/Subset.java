@@ -53,7 +53,7 @@ public final class Subset {
       int wanted = c;
       int[] members =
           IntStream.range(0, labels.length).filter(i -> labels[i] == wanted).toArray();
-      Random random = new Random(seed * 1_000_003 + c);
+      Random random = new Random(mixed(seed * 0x9e3779b97f4a7c15L + c));
       for (int i = 0; i < perClass; i++) {
         int j = i + random.nextInt(members.length - i);
         chosen[c * perClass + i] = members[j];
@@ -62,6 +62,13 @@ public final class Subset {
     }
     Arrays.sort(chosen);
     return chosen;
+  }
+
+  /** Neighbouring seeds of {@link Random} begin alike; this spreads them (MurmurHash3's end). */
+  private static long mixed(long seed) {
+    long z = (seed ^ seed >>> 33) * 0xff51afd7ed558ccdL;
+    z = (z ^ z >>> 33) * 0xc4ceb9fe1a85ec53L;
+    return z ^ z >>> 33;
   }
 
   /**
