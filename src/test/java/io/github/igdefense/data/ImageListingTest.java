@@ -201,6 +201,32 @@ class ImageListingTest {
     assertThat(rest.remarks().get(0)).contains("1 of 9").contains("n02/v1.png");
   }
 
+  /** Headers that promise more pixels than anyone has memory for. */
+  @Test
+  void imagesOfImpossibleSizesAreRefused() throws IOException {
+    Path file = root.resolve("val/n02/v1.png");
+    byte[] png = Files.readAllBytes(file);
+    for (int size : new int[] {0, -1, Integer.MAX_VALUE, 60_000, 1 << 15}) {
+      for (int i = 0; i < 4; i++) {
+        png[16 + i] = (byte) (size >> 24 - 8 * i);
+        png[20 + i] = (byte) (size >> 24 - 8 * i);
+      }
+      Files.write(file, png);
+      refused("imagenet:" + root + ":Crop8", "1 of 9 images", "2^26 pixels", "v1.png");
+    }
+    Path jpeg = root.resolve("val/n02/w.jpg");
+    FolderImagesTest.jpeg(jpeg, FolderImagesTest.flat(3, 16, 200, 100, 50));
+    byte[] content = Files.readAllBytes(jpeg);
+    for (int i = 2; i < content.length - 9; i++) {
+      if ((content[i] & 0xff) == 0xff && (content[i + 1] & 0xff) == 0xc0) {
+        java.util.Arrays.fill(content, i + 5, i + 9, (byte) 0xff);
+        break;
+      }
+    }
+    Files.write(jpeg, content);
+    refused("imagenet:" + root + ":Crop8", "2 of 10 images", "v1.png, n02/w.jpg");
+  }
+
   @Test
   void aFolderOfUnreadableImagesIsRefusedEvenThen() throws IOException {
     Path bad = Files.createDirectories(other.resolve("set/a"));
