@@ -1,5 +1,5 @@
 /**
- * Labelled image sets as batches, and the file formats of data: IDX, CIFAR binaries, image folders,
+ * Labelled image sets as batches, and the file formats of data: IDX, CIFAR, image folders and lists,
  * NumPy arrays; beneath them checked readers for zip archives and pickles, hashes and atomic
  * writing. Knows no other package of this project.
  *
