@@ -120,9 +120,9 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * The first {@code n / k} images of each of the k classes that have any, in the set's order: for sets whose images
-   * are sorted by class, where the first {@code n} would be of one class alone. With fewer images than
-   * classes, one image of each of {@code n} classes spread over all.
+   * The first {@code n / k} images of each of the k classes that have any, in the set's order: for
+   * sets whose images are sorted by class, where the first {@code n} would be of one class alone.
+   * With fewer images than classes, one image of each of {@code n} classes spread over all.
    */
   default ImageSet balanced(int n) {
     if (n < 1) {
@@ -140,8 +140,8 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * True if every class's images stand together, by ascending label, as in folders: the first images
-   * are then all of one class.
+   * True if every class's images stand together, by ascending label, as in folders: the first
+   * images are then all of one class.
    */
   default boolean isSortedByClass() {
     int[] labels = labels();

@@ -55,8 +55,20 @@ class CliImagesTest {
     Files.writeString(in.resolve("set/b/broken.jpg"), "nothing");
     CliRun run =
         CliRun.ok(
-            "attack", "--attack", "fgsm", "--checkpoint", CliData.MODEL, "--data", set(),
-            "--preprocessing", "Res36Crop32", "--skip-unreadable", "--limit", 7, "--out", out);
+            "attack",
+            "--attack",
+            "fgsm",
+            "--checkpoint",
+            CliData.MODEL,
+            "--data",
+            set(),
+            "--preprocessing",
+            "Res36Crop32",
+            "--skip-unreadable",
+            "--limit",
+            7,
+            "--out",
+            out);
     assertThat(run.err())
         .contains("asked for 7 of 12 images, using 6 of " + set())
         .contains("preprocessing: Res36Crop32 (shorter side to 36, bilinear, centre crop 32x32)")
@@ -75,12 +87,25 @@ class CliImagesTest {
     Path names = Files.writeString(in.resolve("names.txt"), "0\n1\n2\n3\n4\nfive\n6\n7\n8\nnine\n");
     CliRun run =
         CliRun.ok(
-            "attack", "--attack", "fgsm", "--checkpoint", CliData.MODEL, "--data", set(),
-            "--preprocessing", "Crop32", "--image-list", list, "--class-map", map, "--classes",
-            names, "--out", out);
+            "attack",
+            "--attack",
+            "fgsm",
+            "--checkpoint",
+            CliData.MODEL,
+            "--data",
+            set(),
+            "--preprocessing",
+            "Crop32",
+            "--image-list",
+            list,
+            "--class-map",
+            map,
+            "--classes",
+            names,
+            "--out",
+            out);
     assertThat(run.err()).contains("asked for all of 2 images, using 2");
-    assertThat(Npz.open(out.resolve("adversarial.npz")).get("y").asLong())
-        .containsExactly(9, 5);
+    assertThat(Npz.open(out.resolve("adversarial.npz")).get("y").asLong()).containsExactly(9, 5);
     assertThat(CliRun.json(out.resolve("result.json")).get("class_names").toString())
         .contains("five")
         .contains("nine");
@@ -90,8 +115,19 @@ class CliImagesTest {
   void trainingSaysItToo() {
     CliRun run =
         CliRun.ok(
-            "train", "--limit", 95, "--test-limit", 10, "--epochs", 1, "--width", 2,
-            "--batch-size", 30, "--out", out.resolve("t"));
+            "train",
+            "--limit",
+            95,
+            "--test-limit",
+            10,
+            "--epochs",
+            1,
+            "--width",
+            2,
+            "--batch-size",
+            30,
+            "--out",
+            out.resolve("t"));
     assertThat(run.err()).contains("asked for 95 of 6000 images, using 90 of embedded:train");
   }
 
@@ -99,18 +135,43 @@ class CliImagesTest {
   void subsetsAreBalancedAndRepeatable() throws IOException {
     JsonNode json =
         CliRun.ok(
-                "subset", "--data", set(), "--per-class", 3, "--seed", 4, "--json", "-q",
-                "--preprocessing", "Crop8", "--out", out.resolve("links"))
+                "subset",
+                "--data",
+                set(),
+                "--per-class",
+                3,
+                "--seed",
+                4,
+                "--json",
+                "-q",
+                "--preprocessing",
+                "Crop8",
+                "--out",
+                out.resolve("links"))
             .json();
     assertThat(json.get("images").asInt()).isEqualTo(9);
     assertThat(json.get("images_available").asInt()).isEqualTo(12);
     CliRun list =
         CliRun.ok(
-            "subset", "--data", set() + ":Crop8", "--per-class", 3, "--seed", 4, "--out",
+            "subset",
+            "--data",
+            set() + ":Crop8",
+            "--per-class",
+            3,
+            "--seed",
+            4,
+            "--out",
             out.resolve("list.txt"));
     assertThat(list.out()).contains("3 images of each of 3 classes (seed 4), 9 of 12 images");
     CliRun.ok(
-        "subset", "--data", set() + ":Crop8", "--per-class", 3, "--seed", 4, "--out",
+        "subset",
+        "--data",
+        set() + ":Crop8",
+        "--per-class",
+        3,
+        "--seed",
+        4,
+        "--out",
         out.resolve("arrays.npz"));
     ImageSet links = ImageSets.open("folder:" + out.resolve("links") + ":Crop8");
     ImageSet listed = ImageSets.open(set() + ":Crop8:list=" + out.resolve("list.txt"));

@@ -179,8 +179,7 @@ class ImageSetsTest {
   @Test
   void balancedLimitsGiveNoMoreThanWasAskedFor() {
     int[] labels = {0, 0, 0, 2, 2, 2, 3, 5, 5, 5};
-    ImageSet set =
-        npz(NpyArray.of(new byte[10], 10, 1, 1, 1), NpyArray.of(labels, labels.length));
+    ImageSet set = npz(NpyArray.of(new byte[10], 10, 1, 1, 1), NpyArray.of(labels, labels.length));
     assertThat(set.isSortedByClass()).isTrue();
     assertThat(set.balanced(8).labels()).containsExactly(0, 0, 2, 2, 3, 5, 5);
     assertThat(set.balanced(4).labels()).containsExactly(0, 2, 3, 5);
