@@ -104,6 +104,20 @@ struct Images {
   int64_t n, c, h, w;
 };
 
+// What a pass starts from: value `from`, and perhaps a second value that is given instead of computed.
+struct Inputs {
+  Images x;
+  int also = -1;
+  Images x2 = {nullptr, 0, 0, 0, 0};
+  // The same from image `first` on.
+  Inputs from_image(int64_t first) const {
+    Inputs moved = *this;
+    moved.x.data += first * x.n;
+    if (also >= 0) moved.x2.data += first * x2.n;
+    return moved;
+  }
+};
+
 // Slabs that go back to their pool.
 class Slab {
  public:
@@ -383,9 +397,16 @@ bool from_pixels(const igd_net* net, int from) {
   return use >= 0 && net->ops[static_cast<size_t>(use)].kind == Kind::kPatches;
 }
 
-void forward_group(const Pass& p, const Images& x) {
-  if (!from_pixels(p.net, p.from)) load_value(p, p.from, x, p.at(p.from), nullptr, p.from == 0);
-  each_op(p.net, p.from, p.to, [&](const Operation& op) { forward_op(p, op, x); });
+void load_inputs(const Pass& p, const Inputs& inputs) {
+  if (!from_pixels(p.net, p.from)) load_value(p, p.from, inputs.x, p.at(p.from), nullptr, p.from == 0);
+  if (inputs.also >= 0) load_value(p, inputs.also, inputs.x2, p.at(inputs.also), nullptr, false);
+}
+
+void forward_group(const Pass& p, const Inputs& inputs) {
+  load_inputs(p, inputs);
+  each_op(p.net, p.from, p.to, [&](const Operation& op) {
+    if (op.out != inputs.also) forward_op(p, op, inputs.x);
+  });
 }
 
 // ---- few images: single layout, every operation over all of them ----
@@ -427,7 +448,7 @@ void forward_single(const std::vector<Pass>& images, const Operation& op, const 
   });
 }
 
-igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Images& x, float* y) {
+igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
   for (int64_t i = 0; i < n; ++i) {
@@ -435,12 +456,11 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Images& 
     if (slabs.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
     images.push_back({net, &kernels_for(net->products), Place::kSingle, slabs.back()->get(), 1,
                       igd_threads_get(), from, to});
-    if (!from_pixels(net, from)) {
-      load_value(images.back(), from, {x.data + i * x.n, x.n, x.c, x.h, x.w}, images.back().at(from), nullptr,
-                 from == 0);
-    }
+    load_inputs(images.back(), inputs.from_image(i));
   }
-  each_op(net, from, to, [&](const Operation& op) { forward_single(images, op, x); });
+  each_op(net, from, to, [&](const Operation& op) {
+    if (op.out != inputs.also) forward_single(images, op, inputs.x);
+  });
   const Value& v = net->values[static_cast<size_t>(to)];
   for (int64_t i = 0; i < n; ++i) store_value(images[static_cast<size_t>(i)], to, y + i * v.h * v.w * v.c);
   return IGD_OK;
@@ -469,14 +489,16 @@ double work_between(const igd_net* net, int from, int to, int64_t n) {
   return sum;
 }
 
-igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Images& x, float* y,
+igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y,
                         igd_tape* tape) {
   const int64_t groups = (n + kRows - 1) / kRows;
   const Value& v = net->values[static_cast<size_t>(to)];
   std::atomic<bool> failed{false};
   if (tape != nullptr) tape->slabs.assign(static_cast<size_t>(groups), nullptr);
   each_group(groups, work_between(net, from, to, n), [&](int64_t g, int workers) {
-    SlabPool* pool = tape != nullptr ? &net->kept_slabs : &net->reused_slabs;
+    // A second value lies in its place before its turn, so no place may be used twice.
+    const bool keep = tape != nullptr || inputs.also >= 0;
+    SlabPool* pool = keep ? &net->kept_slabs : &net->reused_slabs;
     Bf16* slab = pool->take();
     if (slab == nullptr) {
       failed.store(true);
@@ -484,13 +506,13 @@ igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Images&
     }
     const Pass p = {net,
                     &kernels_for(net->products),
-                    tape != nullptr ? Place::kKept : Place::kReused,
+                    keep ? Place::kKept : Place::kReused,
                     slab,
                     static_cast<int>(std::min<int64_t>(kRows, n - g * kRows)),
                     workers,
                     from,
                     to};
-    forward_group(p, {x.data + g * kRows * x.n, x.n, x.c, x.h, x.w});
+    forward_group(p, inputs.from_image(g * kRows));
     store_value(p, to, y + g * kRows * v.h * v.w * v.c);
     if (tape != nullptr) {
       tape->slabs[static_cast<size_t>(g)] = slab;
@@ -969,7 +991,7 @@ igd_status igd_net_seal(igd_net* net) {
   return IGD_OK;
 }
 
-static igd_status check_pass(const char* function, const igd_net* net, int from, int to, int64_t n) {
+static igd_status check_pass(const char* function, const igd_net* net, int from, int also, int to, int64_t n) {
   const igd_status status = igd::sealed(function, net);
   if (status != IGD_OK) return status;
   if (!igd::known(net, from) || !igd::known(net, to) || n < 1 ||
@@ -983,8 +1005,9 @@ static igd_status check_pass(const char* function, const igd_net* net, int from,
   for (int i = net->values[static_cast<size_t>(from)].producer + 1;
        i <= net->values[static_cast<size_t>(to)].producer; ++i) {
     const Operation& op = net->ops[static_cast<size_t>(i)];
+    if (also >= 0 && op.out == also) continue;
     for (int v : {op.in, op.residual}) {
-      if (v >= 0 && v != from &&
+      if (v >= 0 && v != from && v != also &&
           net->values[static_cast<size_t>(v)].producer <= net->values[static_cast<size_t>(from)].producer) {
         return igd::fail(IGD_INVALID_ARGUMENT, "%s: value %d is also needed to compute value %d from value %d",
                          function, v, to, from);
@@ -996,12 +1019,13 @@ static igd_status check_pass(const char* function, const igd_net* net, int from,
 
 igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, const float* x, int64_t stride_n,
                            int64_t stride_c, int64_t stride_h, int64_t stride_w, float* y, igd_tape** tape) {
-  const igd_status status = check_pass("igd_net_forward", net, from, to, n);
+  const igd_status status = check_pass("igd_net_forward", net, from, -1, to, n);
   if (status != IGD_OK) return status;
   if (x == nullptr || y == nullptr) {
     return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_forward: x, y: expected addresses, got NULL");
   }
-  const igd::Images images = {x, stride_n, stride_c, stride_h, stride_w};
+  igd::Inputs images;
+  images.x = {x, stride_n, stride_c, stride_h, stride_w};
   if (tape == nullptr) {
     return n <= igd::kSingleImages ? igd::forward_few(net, from, to, n, images, y)
                                    : igd::forward_many(net, from, to, n, images, y, nullptr);
@@ -1016,6 +1040,27 @@ igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, const floa
   const igd_status done = igd::forward_many(net, from, to, n, images, y, made.get());
   if (done == IGD_OK) *tape = made.release();
   return done;
+}
+
+igd_status igd_net_forward_joined(igd_net* net, int from, int also, int to, int64_t n, const float* x,
+                                  int64_t stride_n, int64_t stride_c, int64_t stride_h, int64_t stride_w,
+                                  const float* x2, int64_t stride2_n, int64_t stride2_c, int64_t stride2_h,
+                                  int64_t stride2_w, float* y) {
+  const igd_status status = check_pass("igd_net_forward_joined", net, from, also, to, n);
+  if (status != IGD_OK) return status;
+  if (!igd::known(net, also) || also == from || also == 0 || from == 0 || x == nullptr || x2 == nullptr ||
+      y == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_forward_joined: expected two computed values and non-null addresses, got values "
+                     "%d and %d",
+                     from, also);
+  }
+  igd::Inputs inputs;
+  inputs.x = {x, stride_n, stride_c, stride_h, stride_w};
+  inputs.also = also;
+  inputs.x2 = {x2, stride2_n, stride2_c, stride2_h, stride2_w};
+  return n <= igd::kSingleImages ? igd::forward_few(net, from, to, n, inputs, y)
+                                 : igd::forward_many(net, from, to, n, inputs, y, nullptr);
 }
 
 igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* grad_x, int64_t stride_n,

@@ -124,6 +124,16 @@ static inline int igd_jni_net_forward(int64_t net, int from, int to, int64_t n, 
   return status;
 }
 
+static inline int igd_jni_net_forward_joined(int64_t net, int from, int also, int to, int64_t n, int64_t x,
+                                             int64_t stride_n, int64_t stride_c, int64_t stride_h,
+                                             int64_t stride_w, int64_t x2, int64_t stride2_n,
+                                             int64_t stride2_c, int64_t stride2_h, int64_t stride2_w,
+                                             int64_t y) noexcept {
+  return (int)igd_net_forward_joined((igd_net*)(intptr_t)net, from, also, to, n, (const float*)(intptr_t)x,
+                                     stride_n, stride_c, stride_h, stride_w, (const float*)(intptr_t)x2,
+                                     stride2_n, stride2_c, stride2_h, stride2_w, (float*)(intptr_t)y);
+}
+
 static inline int igd_jni_net_backward(int64_t tape, int64_t grad_y, int64_t grad_x, int64_t stride_n,
                                        int64_t stride_c, int64_t stride_h, int64_t stride_w) noexcept {
   return (int)igd_net_backward((const igd_tape*)(intptr_t)tape, (const float*)(intptr_t)grad_y,

@@ -380,6 +380,41 @@ void threads(int64_t size) {
   igd_threads_set(before);
 }
 
+// Continuing from a block's hidden value and residual gives what the whole pass gives.
+void joined() {
+  Model m({3, 9, 9});
+  const int stem = m.conv(0, 24, 3, 1, -1, true);
+  const int hidden = m.conv(stem, 16, 1, 1, -1, true);  // a bottleneck: the hidden value is not needed for long
+  const int middle = m.conv(hidden, 16, 3, 2, -1, true);
+  const int shortcut = m.conv(stem, 40, 1, 2, -1, false);
+  m.conv(middle, 40, 1, 1, shortcut, true);
+  const Built b = build(m, 6);
+  Random random(8);
+  for (int64_t n : {1, 16, 23}) {
+    const auto values = [&](int v) {
+      const Shape s = m.shapes[static_cast<size_t>(v)];
+      return std::vector<float>(static_cast<size_t>(n * s.size()));
+    };
+    const std::vector<float> x = random.vector<float>(n * m.shapes[0].size(), 0, 1);
+    const auto forward = [&](int to) {
+      std::vector<float> y = values(to);
+      expect_status(igd_net_forward(b.net.get(), 0, b.values[static_cast<size_t>(to)], n, x.data(), 243, 81, 9, 1,
+                                    y.data(), nullptr),
+                    IGD_OK, "forward");
+      return y;
+    };
+    const std::vector<float> h = forward(hidden), r = forward(shortcut), whole = forward(5);
+    const Shape hs = m.shapes[static_cast<size_t>(hidden)], rs = m.shapes[static_cast<size_t>(shortcut)];
+    std::vector<float> y = values(5);
+    expect_status(
+        igd_net_forward_joined(b.net.get(), b.values[static_cast<size_t>(hidden)],
+                               b.values[static_cast<size_t>(shortcut)], b.values[5], n, h.data(), hs.size(), 1,
+                               hs.w * hs.c, hs.c, r.data(), rs.size(), 1, rs.w * rs.c, rs.c, y.data()),
+        IGD_OK, "joined");
+    expect(y == whole, "joined n " + std::to_string(n) + ": the whole pass's values");
+  }
+}
+
 void refusals() {
   igd_net* raw = nullptr;
   const std::vector<float> w(4096, 0.1f);
@@ -425,6 +460,7 @@ void test_net() {
     shapes(each == isa);
     networks(each == isa);
     threads(each == isa ? 16 : 8);
+    joined();
     if (isa == IGD_ISA_PORTABLE) break;
   }
   igd_isa_force(isa);

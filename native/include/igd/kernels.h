@@ -217,6 +217,13 @@ IGD_API igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, co
                                    int64_t stride_c, int64_t stride_h, int64_t stride_w, float* y,
                                    igd_tape** tape);
 
+/* The same from two values at once: `also` is taken from x2, too, instead of being computed (x2 [n,C2,H2,W2] by
+ * element strides). For continuing inside a residual block: its hidden value and its residual. */
+IGD_API igd_status igd_net_forward_joined(igd_net* net, int from, int also, int to, int64_t n, const float* x,
+                                          int64_t stride_n, int64_t stride_c, int64_t stride_h,
+                                          int64_t stride_w, const float* x2, int64_t stride2_n,
+                                          int64_t stride2_c, int64_t stride2_h, int64_t stride2_w, float* y);
+
 /* The gradient with respect to `from`: grad_y [n,H,W,C] dense, grad_x [n,C,H,W] by element strides, every
  * element written. May be called again with other grad_y. */
 IGD_API igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* grad_x, int64_t stride_n,

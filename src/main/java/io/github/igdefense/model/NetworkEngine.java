@@ -43,7 +43,12 @@ final class NetworkEngine implements AutoCloseable {
       List<List<CompiledBlock>> stages,
       Opening.ChannelActivation tail) {}
 
-  private record Compiled(CompiledNet net, int[] values) {}
+  /**
+   * @param values of the stages' outputs
+   * @param hidden of each stage's first convolution and activation
+   * @param residuals of each stage's first block
+   */
+  private record Compiled(CompiledNet net, int[] values, int[] hidden, int[] residuals) {}
 
   private final Plan plan;
   private final CompiledNet.Precision precision;
@@ -108,16 +113,24 @@ final class NetworkEngine implements AutoCloseable {
         CompiledNet.Builder builder =
             new CompiledNet.Builder(precision, channels, height, width, plan.scale, plan.shift)) {
       List<Integer> values = new ArrayList<>();
+      List<Integer> hidden = new ArrayList<>(List.of(-1));
+      List<Integer> residuals = new ArrayList<>(List.of(-1));
       int value = conv(builder, 0, plan.stem, -1, plan.stemActivation == Nonlinearity.RELU);
       if (value >= 0 && plan.maxPool) {
         value = builder.maxPool(value, 3, 2, 1);
       }
       values.add(value);
       for (int s = 0; s < plan.stages.size() && value >= 0; s++) {
-        for (CompiledBlock block : plan.stages.get(s)) {
-          value = block(builder, block, value);
-          if (value < 0) {
+        List<CompiledBlock> blocks = plan.stages.get(s);
+        for (int b = 0; b < blocks.size(); b++) {
+          Built built = block(builder, blocks.get(b), value);
+          if (built == null) {
             return null;
+          }
+          value = built.output;
+          if (b == 0) {
+            hidden.add(built.hidden);
+            residuals.add(built.residual);
           }
         }
         values.add(value);
@@ -133,33 +146,41 @@ final class NetworkEngine implements AutoCloseable {
                 plan.tail.shift(),
                 plan.tail.nonlinearity() == Nonlinearity.RELU));
       }
-      return new Compiled(
-          builder.build(), values.stream().mapToInt(Integer::intValue).toArray());
+      return new Compiled(builder.build(), ints(values), ints(hidden), ints(residuals));
     }
   }
 
-  private static int block(CompiledNet.Builder builder, CompiledBlock block, int x) {
+  private static int[] ints(List<Integer> list) {
+    return list.stream().mapToInt(Integer::intValue).toArray();
+  }
+
+  private record Built(int hidden, int residual, int output) {}
+
+  private static Built block(CompiledNet.Builder builder, CompiledBlock block, int x) {
     int entered = x;
     if (block.entry() != null) {
       entered = builder.affine(x, block.entry().scale(), block.entry().shift(), true);
     }
     int last = block.path().size() - 1;
+    int hidden = -1;
     int current = entered;
     for (int i = 0; i < last; i++) {
       current = conv(builder, current, block.path().get(i), -1, true);
       if (current < 0) {
-        return -1;
+        return null;
       }
+      hidden = i == 0 ? current : hidden;
     }
     int residual = x;
     if (block.shortcut() != null) {
       residual =
           conv(builder, block.rawShortcut() ? x : entered, block.shortcut(), -1, false);
       if (residual < 0) {
-        return -1;
+        return null;
       }
     }
-    return conv(builder, current, block.path().get(last), residual, block.activateSum());
+    int sum = conv(builder, current, block.path().get(last), residual, block.activateSum());
+    return sum < 0 ? null : new Built(hidden, residual, sum);
   }
 
   private static int conv(
@@ -194,6 +215,36 @@ final class NetworkEngine implements AutoCloseable {
       }
     }
     return null;
+  }
+
+  /**
+   * What follows the first convolution of a stage's first block, up to the last stage's output.
+   *
+   * @param hidden [N,O,H,W], behind that convolution's activation
+   * @param residual [N,R,H',W']
+   * @return null where the engine cannot
+   */
+  Tensor finish(int stage, Tensor hidden, Tensor residual) {
+    Compiled compiled = null;
+    synchronized (this) {
+      for (Compiled each : bySize.values()) {
+        if (each != null && fits(each.net.shape(each.hidden[stage]), hidden)) {
+          compiled = each;
+        }
+      }
+    }
+    return compiled == null || !fits(compiled.net.shape(compiled.residuals[stage]), residual)
+        ? null
+        : compiled.net.forwardJoined(
+            compiled.hidden[stage],
+            hidden,
+            compiled.residuals[stage],
+            residual,
+            compiled.values[compiled.values.length - 1]);
+  }
+
+  private static boolean fits(int[] shape, Tensor x) {
+    return shape[0] == x.size(1) && shape[1] == x.size(2) && shape[2] == x.size(3);
   }
 
   /** The prefix up to stage {@code to} (exclusive), recorded; null as above. */

@@ -243,10 +243,17 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
             stage.middle(),
             stage.shortcut(),
             (hidden, residual) ->
-                Tensors.scoped(
-                    () ->
-                        applyHead(
-                            run(stage.rest().apply(hidden, residual), next + 1, stages.size())))));
+                Tensors.scoped(() -> applyHead(finish(stage, next, hidden, residual)))));
+  }
+
+  private Tensor finish(Opening stage, int index, Tensor hidden, Tensor residual) {
+    if (engine != null && !GradMode.is_enabled()) {
+      Tensor result = engine.finish(index, hidden, residual);
+      if (result != null) {
+        return dtype == Dtype.FLOAT32 ? result : Tensors.to(result, dtype);
+      }
+    }
+    return run(stage.rest().apply(hidden, residual), index + 1, stages.size());
   }
 
   /** Logits [N,K]; differentiable where grad mode is on. */

@@ -218,6 +218,45 @@ public final class CompiledNet implements AutoCloseable {
     return y;
   }
 
+  /**
+   * Value {@code to} from two values at once: {@code also} is given instead of computed. For
+   * continuing inside a residual block, from its hidden value and its residual.
+   *
+   * @param x [N,C,H,W] of value {@code from}
+   * @param x2 [N,C2,H2,W2] of value {@code also}
+   * @return as {@link #forward}
+   */
+  public Tensor forwardJoined(int from, Tensor x, int also, Tensor x2, int to) {
+    if (closed) {
+      throw new IllegalStateException("the compiled network is closed");
+    }
+    return Tensors.scoped(
+        () -> {
+          Tensor a = x.to(ScalarType.Float);
+          Tensor b = x2.to(ScalarType.Float);
+          Tensor y = empty(x.size(0), shapes[to]);
+          FusedOps.check(
+              IgdKernels.igd_jni_net_forward_joined(
+                  handle,
+                  from,
+                  also,
+                  to,
+                  x.size(0),
+                  Tensors.address(a),
+                  a.stride(0),
+                  a.stride(1),
+                  a.stride(2),
+                  a.stride(3),
+                  Tensors.address(b),
+                  b.stride(0),
+                  b.stride(1),
+                  b.stride(2),
+                  b.stride(3),
+                  Tensors.address(y)));
+          return y;
+        });
+  }
+
   private static Tensor empty(long n, int[] shape) {
     return torch.empty(
         new long[] {n, shape[0], shape[1], shape[2]},
