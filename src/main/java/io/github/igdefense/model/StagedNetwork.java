@@ -27,6 +27,11 @@ import org.bytedeco.pytorch.global.torch;
  * the same time; none may after {@code close}.
  */
 public final class StagedNetwork implements DifferentiableClassifier, AutoCloseable {
+  /**
+   * What the name of a stage ends in when batch normalisation and activation before the pooling
+   * still follow, and belong to the maskable layer of that name.
+   */
+  public static final String RAW = ".raw";
 
   /**
    * One step of the network: a tensor in, a new tensor out, in the innermost scope; its input
@@ -53,31 +58,37 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final String architecture;
   private final Dtype dtype;
   private final int inputChannels;
-  private final int imageSize;
+  private final ImageSize imageSize;
+  private final Optional<InputNormalization> normalization;
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
   private final List<Tensor> owned;
   private final String sha256;
+  private final List<String> notes;
   private volatile boolean closed;
 
   StagedNetwork(
       String architecture,
       Dtype dtype,
       int inputChannels,
-      int imageSize,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
       List<Stage> stages,
       LinearHead head,
       List<Tensor> owned,
-      String sha256) {
+      String sha256,
+      List<String> notes) {
     this.architecture = architecture;
     this.dtype = dtype;
     this.inputChannels = inputChannels;
     this.imageSize = imageSize;
+    this.normalization = normalization;
     this.stages = List.copyOf(stages);
     this.head = head;
     this.owned = List.copyOf(owned);
     this.sha256 = sha256;
+    this.notes = List.copyOf(notes);
     List<MaskableLayer> maskable = new ArrayList<>();
     for (int i = 0; i < stages.size(); i++) {
       Stage stage = stages.get(i);
@@ -118,9 +129,27 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return inputChannels;
   }
 
-  /** Height and width of an input image. */
+  /** Height and width of the images that the network was published for. */
   public int imageSize() {
+    return imageSize.usual();
+  }
+
+  /** Which images the network takes. */
+  public ImageSize imageSizes() {
     return imageSize;
+  }
+
+  /** What the network does to its input first; images are [0,1] outside in any case. */
+  public Optional<InputNormalization> normalization() {
+    return normalization;
+  }
+
+  /**
+   * What is to be told about how the checkpoint was taken: tensors that were left out, what was
+   * assumed. One sentence each; empty if nothing.
+   */
+  public List<String> notes() {
+    return notes;
   }
 
   /** The stages in order, the linear head not among them. */
@@ -211,6 +240,29 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return Tensors.scoped(() -> applyHead(run(x, 0, stages.size())));
   }
 
+  /**
+   * The activation after any named stage, maskable or not, such as {@code conv1} or {@code
+   * block3.raw} (the sum of the last block, before the final batch normalisation).
+   *
+   * @throws InputException listing the stages there are
+   */
+  public Tensor stageOutput(Tensor x, String stage) {
+    checkInput(x);
+    for (int i = 0; i < stages.size(); i++) {
+      if (stages.get(i).name().equals(stage)) {
+        return run(x, 0, i + 1);
+      }
+    }
+    throw new InputException(
+        "expected a stage of "
+            + architecture
+            + " "
+            + stages.stream().map(Stage::name).toList()
+            + ", got '"
+            + stage
+            + "'");
+  }
+
   private Tensor run(Tensor x, int from, int to) {
     return Tensors.scoped(
         () -> {
@@ -253,15 +305,10 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   private void checkInput(Tensor x) {
     checkOpen();
-    if (x.dim() != 4
-        || x.size(1) != inputChannels
-        || x.size(2) != imageSize
-        || x.size(3) != imageSize) {
+    if (x.dim() != 4 || x.size(1) != inputChannels || !imageSize.accepts(x.size(2), x.size(3))) {
       throw new InputException(
           "expected images [N,"
               + inputChannels
-              + ","
-              + imageSize
               + ","
               + imageSize
               + "] for "
