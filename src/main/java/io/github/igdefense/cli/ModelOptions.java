@@ -21,11 +21,11 @@ final class ModelOptions {
 
   @Option(
       names = "--checkpoint",
-      required = true,
       paramLabel = "FILE",
       description =
           "Weights: PyTorch (.pt, .pth), safetensors, or a shipped model: embedded:fashion-mnist,"
-              + " embedded:cifar10.")
+              + " embedded:cifar10. With --arch torchscript: an archive with the methods prefix and"
+              + " suffix.")
   String checkpoint;
 
   @Option(
@@ -35,6 +35,8 @@ final class ModelOptions {
       converter = DtypeConverter.class,
       description = "Arithmetic: float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
+
+  @Mixin TorchScriptOptions torchscript = new TorchScriptOptions();
 
   @Mixin ComputeOptions compute;
 
@@ -52,16 +54,26 @@ final class ModelOptions {
 
   /** Opens the network; the caller closes it. */
   StagedNetwork open() {
+    boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
+    if (exported) {
+      return torchscript.open(checkpoint, dtype);
+    }
     return Networks.open(arch, checkpoint, dtype);
+  }
+
+  /** The file that the model came from, or both. */
+  String source() {
+    return torchscript.source(checkpoint);
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
+    String file = torchscript.named(checkpoint);
     String name =
-        checkpoint.startsWith(Networks.EMBEDDED)
-            ? checkpoint.substring(Networks.EMBEDDED.length())
-            : Path.of(checkpoint).getFileName().toString();
+        file.startsWith(Networks.EMBEDDED)
+            ? file.substring(Networks.EMBEDDED.length())
+            : Path.of(file).getFileName().toString();
     int dot = name.lastIndexOf('.');
     return dot > 0 ? name.substring(0, dot) : name;
   }

@@ -63,9 +63,10 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
-  private final List<Tensor> owned;
   private final String sha256;
   private final List<String> notes;
+  private final int classCount;
+  private final Runnable release;
   private volatile boolean closed;
 
   StagedNetwork(
@@ -79,6 +80,32 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       List<Tensor> owned,
       String sha256,
       List<String> notes) {
+    this(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        normalization,
+        stages,
+        head,
+        Math.toIntExact(head.weight().size(0)),
+        releaseOf(List.copyOf(owned)),
+        sha256,
+        notes);
+  }
+
+  private StagedNetwork(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
+      List<Stage> stages,
+      LinearHead head,
+      int classCount,
+      Runnable release,
+      String sha256,
+      List<String> notes) {
     this.architecture = architecture;
     this.dtype = dtype;
     this.inputChannels = inputChannels;
@@ -86,7 +113,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.normalization = normalization;
     this.stages = List.copyOf(stages);
     this.head = head;
-    this.owned = List.copyOf(owned);
+    this.classCount = classCount;
+    this.release = release;
     this.sha256 = sha256;
     this.notes = List.copyOf(notes);
     List<MaskableLayer> maskable = new ArrayList<>();
@@ -97,6 +125,38 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     this.layers = List.copyOf(maskable);
+  }
+
+  private static Runnable releaseOf(List<Tensor> owned) {
+    return () -> owned.forEach(Tensors::free);
+  }
+
+  /**
+   * A network whose last stage gives the logits itself, so that no layer counts as penultimate.
+   *
+   * @param release frees what the stages use
+   */
+  static StagedNetwork withoutHead(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      List<Stage> stages,
+      int classCount,
+      Runnable release,
+      String sha256) {
+    return new StagedNetwork(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        Optional.empty(),
+        stages,
+        null,
+        classCount,
+        release,
+        sha256,
+        List.of());
   }
 
   @Override
@@ -116,7 +176,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   @Override
   public int classCount() {
-    return (int) head.weight().size(0);
+    return classCount;
   }
 
   @Override
@@ -167,8 +227,15 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return layers.get(layers.size() - 1);
   }
 
-  /** Pooling and classifier after the last stage. */
+  /**
+   * Pooling and classifier after the last stage, which is then penultimate.
+   *
+   * @throws IllegalStateException where the last stage gives the logits itself (TorchScript)
+   */
   public LinearHead head() {
+    if (head == null) {
+      throw new IllegalStateException(architecture + " has no linear head of its own");
+    }
     return head;
   }
 
@@ -276,12 +343,16 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   private Tensor applyHead(Tensor activation) {
+    if (head == null) {
+      return activation;
+    }
     return torch.linear(pool(activation), head.weight(), new TensorOptional(head.bias()));
   }
 
   /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
   public Tensor pool(Tensor activation) {
-    return Tensors.scoped(() -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+    return Tensors.scoped(
+        () -> activation.to(head().weight().scalar_type()).mean(new long[] {2, 3}));
   }
 
   @Override
@@ -339,7 +410,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public void close() {
     if (!closed) {
       closed = true;
-      owned.forEach(Tensors::free);
+      release.run();
     }
   }
 }
