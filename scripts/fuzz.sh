@@ -44,6 +44,7 @@ for reader in "${readers[@]}"; do
     "$corpus" "$seeds" > "$log" 2>&1 || result=FAILED
   inputs="$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")"
   rss="$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")"
+  [ "${inputs:-0}" -ge "$runs" ] || result=FAILED
   [ "$result" = sound ] || failed=1
   printf '%-60s %12s %8d %10s %8s\n' "${reader#io.github.igdefense.}" "${inputs:-?}" "$((SECONDS - started))" \
     "${rss:-?}" "$result"

@@ -36,6 +36,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       AttackCommand.class,
       EvalCommand.class,
       TrainCommand.class,
+      InspectCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
       GenerateCompletion.class,

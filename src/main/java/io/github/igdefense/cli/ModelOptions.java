@@ -1,5 +1,6 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -16,7 +17,9 @@ final class ModelOptions {
       paramLabel = "NAME",
       defaultValue = "rn18",
       description =
-          "Architecture: rn18, rn34 (CIFAR ResNets of any width). Default: ${DEFAULT-VALUE}.")
+          "Architecture, such as rn18, wrn-34-10, preact-rn18, dm-wrn-28-10, imagenet-rn50; auto:"
+              + " as the checkpoint's tensors tell. A wrong name lists all. Default:"
+              + " ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
@@ -27,6 +30,16 @@ final class ModelOptions {
               + " embedded:cifar10. With --arch torchscript: an archive with the methods prefix and"
               + " suffix.")
   String checkpoint;
+
+  @Option(
+      names = "--input-normalization",
+      paramLabel = "SPEC",
+      defaultValue = InputNormalizations.AUTO,
+      description =
+          "What the model does to images of [0,1] first: auto (the checkpoint's, else the"
+              + " architecture's), none, cifar10, cifar100, imagenet, or MEANS,DEVIATIONS."
+              + " Default: ${DEFAULT-VALUE}.")
+  String inputNormalization = InputNormalizations.AUTO;
 
   @Option(
       names = "--dtype",
@@ -52,14 +65,16 @@ final class ModelOptions {
     }
   }
 
-  /** Opens the network; the caller closes it. */
+  /** Opens the network and warns of tensors without use; the caller closes it. */
   StagedNetwork open() {
     boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
     if (exported) {
       return torchscript.open(checkpoint, dtype);
     }
-    return Networks.open(arch, checkpoint, dtype);
+    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
+    network.warnings().forEach(new Output()::warn);
+    return network;
   }
 
   /** The file that the model came from, or both. */

@@ -248,7 +248,7 @@ final class Architectures {
       try {
         NetworkSizes sizes = family.sizes(state);
         NetworkDescription net = describe(family, sizes);
-        StateDictCheck.check(net, state);
+        StateDictCheck.of(net, state);
         // Published networks with a final norm all take the shortcut after the activation.
         boolean published = !(family == NetworkFamilies.PREACT_RESNET_RAW && sizes.tail());
         if (published) {

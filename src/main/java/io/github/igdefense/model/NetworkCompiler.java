@@ -45,6 +45,7 @@ final class NetworkCompiler {
    * The network of a description with the tensors of a state dict that has been checked against it.
    *
    * @param normalization of the input
+   * @param warnings handed on to {@link StagedNetwork#warnings}
    * @param notes handed on to {@link StagedNetwork#notes}
    * @throws InputException where a batch normalisation's statistics give no finite scale
    */
@@ -54,11 +55,12 @@ final class NetworkCompiler {
       Dtype dtype,
       Optional<InputNormalization> normalization,
       String sha256,
+      List<String> warnings,
       List<String> notes) {
     NetworkCompiler compiler = new NetworkCompiler(state, dtype);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
-      StagedNetwork network = compiler.build(net, normalization, sha256, notes);
+      StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes);
       done = true;
       return network;
     } finally {
@@ -72,6 +74,7 @@ final class NetworkCompiler {
       NetworkDescription net,
       Optional<InputNormalization> normalization,
       String sha256,
+      List<String> warnings,
       List<String> notes) {
     List<StagedNetwork.Stage> stages = new ArrayList<>();
     stages.add(
@@ -115,6 +118,7 @@ final class NetworkCompiler {
         head,
         owned,
         sha256,
+        warnings,
         notes);
   }
 

@@ -11,6 +11,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 
 /** Builds networks from checkpoints, and networks with random weights for measurements. */
@@ -62,7 +63,7 @@ public final class Networks {
    */
   public static NetworkDescription describe(String architecture, StateDict state) {
     NetworkDescription net = Architectures.describe(architecture, state);
-    StateDictCheck.check(net, state);
+    StateDictCheck.of(net, state);
     return net;
   }
 
@@ -175,14 +176,11 @@ public final class Networks {
   public static StagedNetwork build(
       String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
     NetworkDescription net = Architectures.describe(architecture, state);
-    List<String> notes = new ArrayList<>(StateDictCheck.check(net, state));
-    return NetworkCompiler.compile(
-        net,
-        state,
-        dtype,
-        Architectures.normalization(normalization, net, state, notes),
-        sha256,
-        notes);
+    StateDictCheck check = StateDictCheck.of(net, state);
+    List<String> notes = new ArrayList<>(check.notes());
+    Optional<InputNormalization> input =
+        Architectures.normalization(normalization, net, state, notes);
+    return NetworkCompiler.compile(net, state, dtype, input, sha256, check.warnings(), notes);
   }
 
   /**
@@ -194,7 +192,7 @@ public final class Networks {
       String architecture, int inputChannels, int width, int classCount, long seed, Dtype dtype) {
     NetworkDescription net = Architectures.describe(architecture, inputChannels, width, classCount);
     return NetworkCompiler.compile(
-        net, randomState(net, seed), dtype, net.normalization(), "random", List.of());
+        net, randomState(net, seed), dtype, net.normalization(), "random", List.of(), List.of());
   }
 
   /**

@@ -64,6 +64,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final List<MaskableLayer> layers;
   private final LinearHead head;
   private final String sha256;
+  private final List<String> warnings;
   private final List<String> notes;
   private final int classCount;
   private final Runnable release;
@@ -79,6 +80,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       LinearHead head,
       List<Tensor> owned,
       String sha256,
+      List<String> warnings,
       List<String> notes) {
     this(
         architecture,
@@ -91,6 +93,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
         Math.toIntExact(head.weight().size(0)),
         releaseOf(List.copyOf(owned)),
         sha256,
+        warnings,
         notes);
   }
 
@@ -105,6 +108,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       int classCount,
       Runnable release,
       String sha256,
+      List<String> warnings,
       List<String> notes) {
     this.architecture = architecture;
     this.dtype = dtype;
@@ -116,6 +120,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.classCount = classCount;
     this.release = release;
     this.sha256 = sha256;
+    this.warnings = List.copyOf(warnings);
     this.notes = List.copyOf(notes);
     List<MaskableLayer> maskable = new ArrayList<>();
     for (int i = 0; i < stages.size(); i++) {
@@ -156,6 +161,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
         classCount,
         release,
         sha256,
+        List.of(),
         List.of());
   }
 
@@ -204,9 +210,14 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return normalization;
   }
 
+  /** Tensors of the checkpoint that the network has no use for, a sentence; empty without any. */
+  public List<String> warnings() {
+    return warnings;
+  }
+
   /**
-   * What is to be told about how the checkpoint was taken: tensors that were left out, what was
-   * assumed. One sentence each; empty if nothing.
+   * How the checkpoint was taken: tensors that are known to be without use, what was assumed. A
+   * sentence each; empty if nothing.
    */
   public List<String> notes() {
     return notes;
@@ -279,7 +290,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /**
    * The suffix after {@code layer} opened at its first convolution; empty at the penultimate layer
-   * and where the next stage does not begin with a convolution.
+   * and where the next stage does not begin with one block entry that both its first convolution
+   * and its shortcut read (pre-activation networks whose shortcut takes the raw input).
    */
   public Optional<Opening> opening(MaskableLayer layer) {
     checkOpen();

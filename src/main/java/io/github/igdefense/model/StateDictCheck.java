@@ -8,21 +8,29 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** Compares the tensors of a file with those of a network. */
-final class StateDictCheck {
+/**
+ * What came of comparing the tensors of a file with those of a network.
+ *
+ * @param warnings tensors that the network has no use for; empty if there are none
+ * @param notes tensors that published files are known to carry without use
+ */
+record StateDictCheck(List<String> warnings, List<String> notes) {
   private static final int NAMED = 4;
 
-  private StateDictCheck() {}
+  /** Copies the lists. */
+  StateDictCheck {
+    warnings = List.copyOf(warnings);
+    notes = List.copyOf(notes);
+  }
 
   /**
    * Checks that every tensor of the network is there in its shape, and that the blocks hold no
    * others.
    *
-   * @return what to tell about tensors that are not used; empty if there are none
    * @throws InputException naming the first tensors that are missing, of another shape, or too many
    *     in a stage (a deeper network)
    */
-  static List<String> check(NetworkDescription net, StateDict state) {
+  static StateDictCheck of(NetworkDescription net, StateDict state) {
     List<String> missing = new ArrayList<>();
     List<String> shapes = new ArrayList<>();
     Set<String> known = new HashSet<>();
@@ -64,7 +72,7 @@ final class StateDictCheck {
     return unexpected(net, state, known);
   }
 
-  private static List<String> unexpected(
+  private static StateDictCheck unexpected(
       NetworkDescription net, StateDict state, Set<String> known) {
     List<String> extra = new ArrayList<>();
     List<String> tooDeep = new ArrayList<>();
@@ -104,15 +112,16 @@ final class StateDictCheck {
                 + "* left out: the published code saves them but never uses them");
       }
     }
+    List<String> warnings = new ArrayList<>();
     if (!extra.isEmpty()) {
-      notes.add(
+      warnings.add(
           extra.size()
               + (extra.size() == 1 ? " tensor that " : " tensors that ")
               + net.architecture()
               + " has no use for left out: "
               + some(extra));
     }
-    return List.copyOf(notes);
+    return new StateDictCheck(warnings, notes);
   }
 
   private static int prefix(List<String> prefixes, String name) {
