@@ -63,10 +63,11 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
-  private final List<Tensor> owned;
   private final String sha256;
   private final List<String> warnings;
   private final List<String> notes;
+  private final int classCount;
+  private final Runnable release;
   private volatile boolean closed;
 
   StagedNetwork(
@@ -81,6 +82,34 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       String sha256,
       List<String> warnings,
       List<String> notes) {
+    this(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        normalization,
+        stages,
+        head,
+        Math.toIntExact(head.weight().size(0)),
+        releaseOf(List.copyOf(owned)),
+        sha256,
+        warnings,
+        notes);
+  }
+
+  private StagedNetwork(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
+      List<Stage> stages,
+      LinearHead head,
+      int classCount,
+      Runnable release,
+      String sha256,
+      List<String> warnings,
+      List<String> notes) {
     this.architecture = architecture;
     this.dtype = dtype;
     this.inputChannels = inputChannels;
@@ -88,7 +117,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.normalization = normalization;
     this.stages = List.copyOf(stages);
     this.head = head;
-    this.owned = List.copyOf(owned);
+    this.classCount = classCount;
+    this.release = release;
     this.sha256 = sha256;
     this.warnings = List.copyOf(warnings);
     this.notes = List.copyOf(notes);
@@ -100,6 +130,39 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     this.layers = List.copyOf(maskable);
+  }
+
+  private static Runnable releaseOf(List<Tensor> owned) {
+    return () -> owned.forEach(Tensors::free);
+  }
+
+  /**
+   * A network whose last stage gives the logits itself, so that no layer counts as penultimate.
+   *
+   * @param release frees what the stages use
+   */
+  static StagedNetwork withoutHead(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      List<Stage> stages,
+      int classCount,
+      Runnable release,
+      String sha256) {
+    return new StagedNetwork(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        Optional.empty(),
+        stages,
+        null,
+        classCount,
+        release,
+        sha256,
+        List.of(),
+        List.of());
   }
 
   @Override
@@ -119,7 +182,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   @Override
   public int classCount() {
-    return (int) head.weight().size(0);
+    return classCount;
   }
 
   @Override
@@ -175,8 +238,15 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return layers.get(layers.size() - 1);
   }
 
-  /** Pooling and classifier after the last stage. */
+  /**
+   * Pooling and classifier after the last stage, which is then penultimate.
+   *
+   * @throws IllegalStateException where the last stage gives the logits itself (TorchScript)
+   */
   public LinearHead head() {
+    if (head == null) {
+      throw new IllegalStateException(architecture + " has no linear head of its own");
+    }
     return head;
   }
 
@@ -285,12 +355,16 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   private Tensor applyHead(Tensor activation) {
+    if (head == null) {
+      return activation;
+    }
     return torch.linear(pool(activation), head.weight(), new TensorOptional(head.bias()));
   }
 
   /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
   public Tensor pool(Tensor activation) {
-    return Tensors.scoped(() -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+    return Tensors.scoped(
+        () -> activation.to(head().weight().scalar_type()).mean(new long[] {2, 3}));
   }
 
   @Override
@@ -348,7 +422,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public void close() {
     if (!closed) {
       closed = true;
-      owned.forEach(Tensors::free);
+      release.run();
     }
   }
 }
