@@ -1,5 +1,6 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
@@ -70,6 +71,11 @@ final class ModelOptions {
     boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
     if (exported) {
+      if (!inputNormalization.equals(InputNormalizations.AUTO)) {
+        throw new InputException(
+            "--input-normalization does not apply to --arch torchscript: what was exported does"
+                + " its own");
+      }
       return torchscript.open(checkpoint, dtype);
     }
     StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);

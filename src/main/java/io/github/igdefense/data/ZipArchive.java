@@ -225,9 +225,7 @@ public final class ZipArchive {
     // PyTorch can be told not to compute checksums; it then leaves them 0.
     if (entry.crc != 0) {
       CRC32 crc = new CRC32();
-      for (ByteBuffer part : content.buffers()) {
-        crc.update(part);
-      }
+      content.forEachBlock((block, count) -> crc.update(block, 0, count));
       if (crc.getValue() != entry.crc) {
         throw damaged(label, "the checksum of entry " + printable(name) + " differs");
       }

@@ -1,5 +1,6 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.data.ElementType;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.NetworkDescription.Block;
 import io.github.igdefense.model.NetworkDescription.Conv;
@@ -224,60 +225,52 @@ final class NetworkCompiler {
 
   /**
    * w' = w·scale, b' = shift, computed in float64 and rounded once; b' = 0 without {@code norm}.
+   * What is made on the way is freed at once, so that a large network never stands in memory twice.
    */
   private Convolution fold(Conv conv, Norm norm) {
-    double[] weight = values(conv.name() + ".weight");
-    double[] bias = new double[conv.out()];
-    if (norm != null) {
-      double[][] map = scaleAndShift(norm);
-      bias = map[1];
-      int perOutput = weight.length / conv.out();
-      for (int i = 0; i < weight.length; i++) {
-        weight[i] *= map[0][i / perOutput];
+    double[][] map = norm == null ? null : scaleAndShift(norm);
+    double[] bias = norm == null ? new double[conv.out()] : map[1];
+    try (PointerScope scope = new PointerScope()) {
+      Tensor weight = scaled(state.get(conv.name() + ".weight"), norm == null ? null : map[0]);
+      // Zeros in front of the kernel: with them the padding is the same on all sides, and the
+      // result is that of fewer zeros in front, to the last bit or nearly.
+      int missing = conv.paddingAfter() - conv.padding();
+      if (missing > 0) {
+        weight = torch.constant_pad_nd(weight, missing, 0, missing, 0);
       }
+      Tensor folded = own(Tensors.to(weight, dtype).contiguous(torch.MemoryFormat.ChannelsLast));
+      Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
+      TensorOptional argument = new TensorOptional(foldedBias);
+      argument.retainReference();
+      return new Convolution(
+          folded,
+          foldedBias,
+          argument,
+          conv.stride(),
+          conv.paddingAfter(),
+          conv.groups(),
+          dtype != Dtype.FLOAT64);
     }
-    int kernel = conv.kernel();
-    int missing = conv.paddingAfter() - conv.padding();
-    if (missing > 0) {
-      weight = widen(weight, kernel, missing);
-      kernel += missing;
-    }
-    Tensor folded =
-        Tensors.to(Tensors.of(weight, conv.out(), conv.in() / conv.groups(), kernel, kernel), dtype)
-            .contiguous(torch.MemoryFormat.ChannelsLast);
-    Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
-    TensorOptional argument = new TensorOptional(foldedBias);
-    argument.retainReference();
-    return new Convolution(
-        own(folded),
-        foldedBias,
-        argument,
-        conv.stride(),
-        conv.paddingAfter(),
-        conv.groups(),
-        dtype != Dtype.FLOAT64);
   }
 
-  /**
-   * Kernels k×k with {@code missing} rows and columns of zeros in front: with them the padding is
-   * the same on all sides, and the result is that of fewer zeros in front, to the last bit or
-   * nearly.
-   */
-  private static double[] widen(double[] weight, int kernel, int missing) {
-    int wide = kernel + missing;
-    int planes = weight.length / (kernel * kernel);
-    double[] padded = new double[planes * wide * wide];
-    for (int p = 0; p < planes; p++) {
-      for (int row = 0; row < kernel; row++) {
-        System.arraycopy(
-            weight,
-            (p * kernel + row) * kernel,
-            padded,
-            (p * wide + row + missing) * wide + missing,
-            kernel);
+  /** A tensor times one factor per entry of its first dimension (null: 1), float32 or float64. */
+  private Tensor scaled(HostTensor host, double[] scale) {
+    if (dtype == Dtype.FLOAT64 || host.type() == ElementType.FLOAT64) {
+      double[] values = host.toDoubles();
+      for (int i = 0; scale != null && i < values.length; i++) {
+        values[i] *= scale[i / (values.length / scale.length)];
       }
+      return Tensors.of(values, host.shape());
     }
-    return padded;
+    return Tensors.filled(
+        host.shape(),
+        target -> {
+          host.copyTo(target);
+          int count = target.position();
+          for (int i = 0; scale != null && i < count; i++) {
+            target.put(i, (float) (target.get(i) * scale[i / (count / scale.length)]));
+          }
+        });
   }
 
   private double[] values(String name) {
@@ -286,7 +279,7 @@ final class NetworkCompiler {
 
   private Tensor tensor(String name, Dtype type) {
     HostTensor host = state.get(name);
-    return Tensors.to(Tensors.of(host.toDoubles(), host.shape()), type);
+    return Tensors.scoped(() -> Tensors.to(scaled(host, null), type));
   }
 
   private Tensor own(Tensor tensor) {

@@ -1,8 +1,10 @@
 package io.github.igdefense.tensor;
 
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
@@ -62,6 +64,20 @@ public final class Tensors {
     Tensor tensor = torch.empty(shape, options(ScalarType.Float), new MemoryFormatOptional());
     try (PointerScope scope = new PointerScope()) {
       tensor.data_ptr_float().put(values, 0, values.length);
+    }
+    return tensor;
+  }
+
+  /**
+   * A new CPU float32 tensor whose memory {@code fill} writes, row-major, without an array between.
+   *
+   * @param fill gets the memory as a buffer at position 0, valid only during the call
+   */
+  public static Tensor filled(long[] shape, Consumer<FloatBuffer> fill) {
+    Tensor tensor = torch.empty(shape, options(ScalarType.Float), new MemoryFormatOptional());
+    try (PointerScope scope = new PointerScope()) {
+      FloatPointer data = tensor.data_ptr_float();
+      fill.accept(data.capacity(tensor.numel()).asBuffer());
     }
     return tensor;
   }

@@ -56,13 +56,17 @@ class FamiliesTest {
     }
 
     Tensor plain(StateDict state, Tensor x) {
+      return plain(new PlainNetwork(state), x);
+    }
+
+    Tensor plain(PlainNetwork network, Tensor x) {
       Tensor normalised = x;
       Optional<InputNormalization> own = net.normalization();
       if (own.isPresent()) {
         Tensor mean = Tensors.of(own.get().mean(), 1, 3, 1, 1);
         normalised = x.sub(mean).div(Tensors.of(own.get().std(), 1, 3, 1, 1));
       }
-      return PlainNetwork.logits(family, state, normalised);
+      return network.logits(family, normalised);
     }
   }
 
@@ -149,7 +153,9 @@ class FamiliesTest {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       Tensor x = network.images(3);
-      double[] expected = Tensors.toDoubles(network.plain(state, x));
+      PlainNetwork published = new PlainNetwork(state);
+      double[] expected = Tensors.toDoubles(network.plain(published, x));
+      assertThat(published.used()).containsExactlyInAnyOrderElementsOf(state.names());
       for (Dtype dtype : Dtype.values()) {
         try (StagedNetwork compiled = network.open(state, dtype)) {
           Tensor images = Tensors.to(x, dtype);

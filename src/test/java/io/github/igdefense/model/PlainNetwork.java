@@ -1,6 +1,8 @@
 package io.github.igdefense.model;
 
 import io.github.igdefense.tensor.Tensors;
+import java.util.HashSet;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -14,29 +16,35 @@ import org.bytedeco.pytorch.global.torch;
 final class PlainNetwork {
   private static final long[] ONES = {1, 1};
   private final StateDict state;
+  private final Set<String> used = new HashSet<>();
 
   PlainNetwork(StateDict state) {
     this.state = state;
   }
 
+  /** The tensors that were looked up so far. */
+  Set<String> used() {
+    return used;
+  }
+
   /** Logits of a family, [N,K], in the caller's scope; the input is normalised already. */
-  static Tensor logits(String family, StateDict state, Tensor x) {
-    PlainNetwork net = new PlainNetwork(state);
+  Tensor logits(String family, Tensor x) {
     return switch (family) {
-      case "cifar-resnet" -> net.resNet(x, "shortcut", "linear");
-      case "imagenet-resnet" -> net.resNet(x, "downsample", "fc");
-      case "wrn" -> net.wide(x);
-      case "preact-resnet" -> net.preAct(x, false);
-      case "preact-resnet-raw-shortcut" -> net.preAct(x, true);
-      case "dm-wrn" -> net.deepMindWide(x, torch::silu);
-      case "dm-wrn-relu" -> net.deepMindWide(x, torch::relu);
-      case "dm-preact-resnet" -> net.deepMindPreAct(x, torch::silu);
-      case "dm-preact-resnet-relu" -> net.deepMindPreAct(x, torch::relu);
+      case "cifar-resnet" -> resNet(x, "shortcut", "linear");
+      case "imagenet-resnet" -> resNet(x, "downsample", "fc");
+      case "wrn" -> wide(x);
+      case "preact-resnet" -> preAct(x, false);
+      case "preact-resnet-raw-shortcut" -> preAct(x, true);
+      case "dm-wrn" -> deepMindWide(x, torch::silu);
+      case "dm-wrn-relu" -> deepMindWide(x, torch::relu);
+      case "dm-preact-resnet" -> deepMindPreAct(x, torch::silu);
+      case "dm-preact-resnet-relu" -> deepMindPreAct(x, torch::relu);
       default -> throw new AssertionError(family);
     };
   }
 
   private Tensor tensor(String name) {
+    used.add(name);
     HostTensor host = state.get(name);
     return Tensors.of(host.toDoubles(), host.shape());
   }
