@@ -38,6 +38,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       TrainCommand.class,
       InspectCommand.class,
       BenchCommand.class,
+      SubsetCommand.class,
+      ExportCommand.class,
       DoctorCommand.class,
       GenerateCompletion.class,
       CommandLine.HelpCommand.class

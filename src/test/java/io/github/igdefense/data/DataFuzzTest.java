@@ -53,13 +53,22 @@ class DataFuzzTest {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    FuzzContract.check(() -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes)));
+    FuzzContract.check(() -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes, false)));
   }
 
   @FuzzTest(maxDuration = "")
   void cifarArchive(byte[] input) {
     Path file = FuzzContract.file(input);
-    FuzzContract.check(() -> readAll(CifarImages.open("cifar", file, Split.TEST, 10)));
+    FuzzContract.check(() -> readAll(CifarImages.open("cifar", file, Split.TEST, 10, false)));
+  }
+
+  /** A batch of the Python version. */
+  @FuzzTest(maxDuration = "")
+  void cifarPickle(byte[] input) {
+    Bytes bytes = Bytes.of(input);
+    FuzzContract.check(() -> CifarPickle.read(bytes, "data_batch_1", 10, false));
+    FuzzContract.check(() -> CifarPickle.read(bytes, "train", 100, false));
+    FuzzContract.check(() -> CifarPickle.classNames(bytes, Path.of("meta"), 100, true));
   }
 
   private static void readAll(ImageSet images) {
@@ -73,6 +82,8 @@ class DataFuzzTest {
   @FuzzTest(maxDuration = "")
   void image(byte[] input) {
     Path file = FuzzContract.file(input);
-    FuzzContract.check(() -> ImageFiles.decode(file, ImageFiles.size(file)));
+    FuzzContract.check(() -> ImageFiles.size(file));
+    FuzzContract.check(() -> ImageFiles.decode(file));
+    ImageFiles.endsWell(file);
   }
 }
