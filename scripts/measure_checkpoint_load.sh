@@ -2,7 +2,7 @@
 # Memory and time of loading a checkpoint of about 1 GB (a WideResNet-70-16 with random weights, 267 million float32
 # values) against plainly reading the file: scripts/measure_checkpoint_load.sh [ARCHITECTURE [FOLDER]]
 # "plain": the file read in blocks. "read": tensors found, every checksum and the file's hash computed, nothing converted.
-# "network": that, and the network built in libtorch's memory. Each in a process of its own, twice: the second time with
+# "network": that, and the network built in libtorch's memory. Each in a process of its own, with the options of scripts/igd, twice: the second time with
 # the file in the page cache for certain. Needs compiled tests: ./mvnw -q test-compile; 2.2 GB of disk, 3 GB of memory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,7 +14,7 @@ if [ ! -s "$path" ] || [ pom.xml -nt "$path" ]; then
   ./mvnw -q -B dependency:build-classpath -DincludeScope=test -Dmdep.outputFile="$PWD/$path"
 fi
 probe() {
-  java -Dorg.bytedeco.javacpp.nopointergc=true -cp "target/test-classes:target/classes:$(cat "$path")" \
+  java -XX:+UseSerialGC -Xshare:auto -Dorg.bytedeco.javacpp.nopointergc=true -cp "target/test-classes:target/classes:$(cat "$path")" \
     io.github.igdefense.model.CheckpointLoadProbe "$@" "$architecture"
 }
 for form in zip safetensors; do

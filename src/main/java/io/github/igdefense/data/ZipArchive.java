@@ -154,6 +154,9 @@ public final class ZipArchive {
       extra += 4 + length;
     }
     String shown = printable(name);
+    if (leavesArchive(name)) {
+      throw damaged(label, "entry " + shown + " names a place outside the archive");
+    }
     if ((flags & 1) != 0) {
       throw damaged(label, "entry " + shown + " is encrypted");
     }
@@ -181,6 +184,13 @@ public final class ZipArchive {
       throw damaged(label, "entry " + shown + " claims to unpack " + packed + " bytes to " + size);
     }
     return new Entry(name, method, crc, packed, size, header, data);
+  }
+
+  /** Entries are never extracted; a name that climbs out still tells a file that is not honest. */
+  private static boolean leavesArchive(String name) {
+    return name.startsWith("/")
+        || name.indexOf('\\') >= 0
+        || List.of(name.split("/", -1)).contains("..");
   }
 
   private static void refuseOverlaps(String label, Map<String, Entry> entries) {
