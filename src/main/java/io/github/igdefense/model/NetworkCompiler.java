@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -36,6 +37,12 @@ final class NetworkCompiler {
   private final StateDict state;
   private final Dtype dtype;
   private final List<Tensor> owned = new ArrayList<>();
+
+  /**
+   * Every float32 tensor passes through here. One piece for all: as many pieces, freed between the
+   * parameters that stay, would leave holes a quarter of the network's size.
+   */
+  private Tensor staging;
 
   private NetworkCompiler(StateDict state, Dtype dtype) {
     this.state = state;
@@ -61,6 +68,12 @@ final class NetworkCompiler {
     NetworkCompiler compiler = new NetworkCompiler(state, dtype);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
+      long most = net.parameters().stream().mapToLong(p -> p.numel()).max().orElse(0);
+      compiler.staging =
+          torch.empty(
+              new long[] {most},
+              Tensors.options(torch.ScalarType.Float),
+              new MemoryFormatOptional());
       StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes);
       done = true;
       return network;
@@ -238,7 +251,13 @@ final class NetworkCompiler {
       if (missing > 0) {
         weight = torch.constant_pad_nd(weight, missing, 0, missing, 0);
       }
-      Tensor folded = own(Tensors.to(weight, dtype).contiguous(torch.MemoryFormat.ChannelsLast));
+      Tensor folded =
+          own(
+              torch.empty(
+                  Tensors.shape(weight),
+                  Tensors.options(dtype.scalarType()),
+                  Tensors.channelsLast()));
+      folded.copy_(weight);
       Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
       TensorOptional argument = new TensorOptional(foldedBias);
       argument.retainReference();
@@ -253,7 +272,10 @@ final class NetworkCompiler {
     }
   }
 
-  /** A tensor times one factor per entry of its first dimension (null: 1), float32 or float64. */
+  /**
+   * A tensor times one factor per entry of its first dimension (null: 1), float32 or float64; it
+   * may lie in {@link #staging}, so that the next call overwrites it.
+   */
   private Tensor scaled(HostTensor host, double[] scale) {
     if (dtype == Dtype.FLOAT64 || host.type() == ElementType.FLOAT64) {
       double[] values = host.toDoubles();
@@ -262,15 +284,17 @@ final class NetworkCompiler {
       }
       return Tensors.of(values, host.shape());
     }
-    return Tensors.filled(
-        host.shape(),
+    int count = Math.toIntExact(host.numel());
+    Tensor part = staging.narrow(0, 0, count);
+    Tensors.fill(
+        part,
         target -> {
           host.copyTo(target);
-          int count = target.position();
           for (int i = 0; scale != null && i < count; i++) {
             target.put(i, (float) (target.get(i) * scale[i / (count / scale.length)]));
           }
         });
+    return part.view(host.shape());
   }
 
   private double[] values(String name) {
@@ -279,7 +303,7 @@ final class NetworkCompiler {
 
   private Tensor tensor(String name, Dtype type) {
     HostTensor host = state.get(name);
-    return Tensors.scoped(() -> Tensors.to(scaled(host, null), type));
+    return Tensors.scoped(() -> Tensors.to(scaled(host, null), type).clone());
   }
 
   private Tensor own(Tensor tensor) {

@@ -69,17 +69,15 @@ public final class Tensors {
   }
 
   /**
-   * A new CPU float32 tensor whose memory {@code fill} writes, row-major, without an array between.
+   * Has the memory of a contiguous CPU float32 tensor written, row-major, without an array between.
    *
    * @param fill gets the memory as a buffer at position 0, valid only during the call
    */
-  public static Tensor filled(long[] shape, Consumer<FloatBuffer> fill) {
-    Tensor tensor = torch.empty(shape, options(ScalarType.Float), new MemoryFormatOptional());
+  public static void fill(Tensor tensor, Consumer<FloatBuffer> fill) {
     try (PointerScope scope = new PointerScope()) {
       FloatPointer data = tensor.data_ptr_float();
       fill.accept(data.capacity(tensor.numel()).asBuffer());
     }
-    return tensor;
   }
 
   /** Copies an array into a new CPU float64 tensor. */

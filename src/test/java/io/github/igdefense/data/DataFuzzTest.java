@@ -53,7 +53,8 @@ class DataFuzzTest {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    FuzzContract.check(() -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes, false)));
+    FuzzContract.check(
+        () -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes, false)));
   }
 
   @FuzzTest(maxDuration = "")

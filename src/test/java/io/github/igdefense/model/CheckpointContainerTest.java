@@ -150,7 +150,8 @@ class CheckpointContainerTest {
   void aNetworkThatIsNamedAttackerStays() {
     List<HostTensor> tensors =
         List.of(
-            HostTensor.of("attacker.w", new float[] {1}, 1), HostTensor.of("v", new float[] {1}, 1));
+            HostTensor.of("attacker.w", new float[] {1}, 1),
+            HostTensor.of("v", new float[] {1}, 1));
     Path file = directory.resolve("named.safetensors");
     SafeTensors.write(file, new StateDict(tensors), Map.of());
     assertThat(CheckpointReader.read(file).state().names()).containsExactly("attacker.w", "v");
