@@ -44,6 +44,18 @@ public final class Attacks {
                 .withRestarts(options.restarts())
                 .withEot(options.eotIterations())
                 .withLargerEpsilon(largerEpsilon(norm, steps, options)));
+    MAKERS.put(
+        "fab",
+        (norm, epsilon, steps, options) ->
+            new Fab(norm, epsilon, steps)
+                .withRestarts(options.restarts())
+                .withEot(options.eotIterations()));
+    MAKERS.put(
+        "fab-t",
+        (norm, epsilon, steps, options) ->
+            new TargetedFab(norm, epsilon, steps, options.targets())
+                .withRestarts(options.restarts())
+                .withEot(options.eotIterations()));
   }
 
   private Attacks() {}

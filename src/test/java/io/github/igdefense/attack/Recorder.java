@@ -55,7 +55,9 @@ final class Recorder implements Trace {
     last().loss.add(loss.clone());
     last().bestLoss.add(bestLoss.clone());
     last().robust.add(robust.clone());
-    last().stepSize.add(stepSize.clone());
+    if (stepSize != null) {
+      last().stepSize.add(stepSize.clone());
+    }
     if (sparsity != null) {
       last().sparsity.add(sparsity.clone());
     }
