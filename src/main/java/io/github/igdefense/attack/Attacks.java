@@ -56,6 +56,15 @@ public final class Attacks {
             new TargetedFab(norm, epsilon, steps, options.targets())
                 .withRestarts(options.restarts())
                 .withEot(options.eotIterations()));
+    MAKERS.put(
+        "square",
+        (norm, epsilon, steps, options) ->
+            new Square(norm, epsilon, queries(options, Square.DEFAULT_QUERIES))
+                .withRestarts(options.restarts())
+                .withLoss(
+                    options.loss() == null
+                        ? Square.Loss.MARGIN
+                        : Square.Loss.parse(options.loss())));
   }
 
   private Attacks() {}
@@ -66,6 +75,10 @@ public final class Attacks {
             .withRestarts(options.restarts())
             .withEot(options.eotIterations())
             .withLargerEpsilon(largerEpsilon(norm, steps, options));
+  }
+
+  private static int queries(AttackOptions options, int published) {
+    return options.queries() == 0 ? published : options.queries();
   }
 
   private static Apgd.Loss loss(AttackOptions options) {

@@ -51,7 +51,9 @@ final class Recorder implements Trace {
       boolean[] robust,
       double[] stepSize,
       double[] sparsity) {
-    last().points.add(Tensors.toDoubles(point));
+    if (point != null) {
+      last().points.add(Tensors.toDoubles(point));
+    }
     last().loss.add(loss.clone());
     last().bestLoss.add(bestLoss.clone());
     last().robust.add(robust.clone());
