@@ -65,6 +65,20 @@ public final class Attacks {
                     options.loss() == null
                         ? Square.Loss.MARGIN
                         : Square.Loss.parse(options.loss())));
+    MAKERS.put(
+        "gama-pgd",
+        (norm, epsilon, steps, options) -> {
+          Parameters.requireNorm("gama-pgd", norm, Norm.LINF);
+          return new GamaPgd(epsilon, steps)
+              .withRestarts(options.restarts())
+              .withEot(options.eotIterations());
+        });
+    MAKERS.put(
+        "rays",
+        (norm, epsilon, steps, options) -> {
+          Parameters.requireNorm("rays", norm, Norm.LINF);
+          return new Rays(epsilon, queries(options, Rays.DEFAULT_QUERIES));
+        });
   }
 
   private Attacks() {}

@@ -219,12 +219,13 @@ final class Lanes {
         });
   }
 
-  /** A forward pass at {@code at} that gives several gradients; the caller closes it. */
+  /**
+   * A forward pass at {@code at} that gives several gradients; the caller closes it, in the scope in
+   * which it was made.
+   */
   ForwardPass record(Tensor at) {
     count(queries, 1);
-    try (PointerScope scope = new PointerScope()) {
-      return model.record(Tensors.to(at, model.dtype()));
-    }
+    return model.record(Tensors.to(at, model.dtype()));
   }
 
   /** Notes gradients that were taken from {@link #record}. */
