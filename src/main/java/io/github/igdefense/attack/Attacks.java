@@ -109,6 +109,11 @@ public final class Attacks {
     return List.copyOf(MAKERS.keySet());
   }
 
+  /** Whether the attack of this name takes {@link AttackOptions#loss}. */
+  public static boolean hasChoiceOfLoss(String name) {
+    return CHOOSE_LOSS.contains(name);
+  }
+
   /**
    * Makes an attack.
    *
@@ -123,7 +128,7 @@ public final class Attacks {
     if (maker == null) {
       throw new InputException("expected an attack of " + names() + ", got '" + name + "'");
     }
-    if (options.loss() != null && !CHOOSE_LOSS.contains(name)) {
+    if (options.loss() != null && !hasChoiceOfLoss(name)) {
       throw new InputException(
           "expected no loss for "
               + name
