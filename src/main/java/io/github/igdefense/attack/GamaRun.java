@@ -11,8 +11,8 @@ import org.bytedeco.pytorch.global.torch;
 
 /**
  * One run of GAMA-PGD in the L∞ ball (Sriramanan et al. 2020). The relaxation term pulls away from
- * the probabilities at the random start, not at the image, and the start is not clipped to [0,1]: as
- * in the reference implementation of the defense.
+ * the probabilities at the random start, not at the image, and the start is not clipped to [0,1]:
+ * as in the reference implementation of the defense.
  *
  * @param settings the attack
  * @param start draws the signs of the start

@@ -180,8 +180,7 @@ final class Lanes {
         }
         if (s == samples - 1) {
           evaluation =
-              evaluation(
-                  pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
+              evaluation(pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
         }
       }
     }
@@ -226,8 +225,8 @@ final class Lanes {
   }
 
   /**
-   * A forward pass at {@code at} that gives several gradients; the caller closes it, in the scope in
-   * which it was made.
+   * A forward pass at {@code at} that gives several gradients; the caller closes it, in the scope
+   * in which it was made.
    */
   ForwardPass record(Tensor at) {
     count(queries, 1);

@@ -9,8 +9,8 @@ import org.bytedeco.pytorch.Tensor;
  * among directions of signs for the one in which the nearest misclassified point lies. Uses
  * predictions alone; L∞ only; draws nothing, so the seed plays no part.
  *
- * <p>On a randomly smoothed model single lucky predictions mislead the search: what it leaves robust
- * there is no evidence of robustness.
+ * <p>On a randomly smoothed model single lucky predictions mislead the search: what it leaves
+ * robust there is no evidence of robustness.
  *
  * @param epsilon radius
  * @param queries forward passes per image, never exceeded; 10,000 as published
@@ -53,10 +53,14 @@ public record Rays(Epsilon epsilon, int queries, double tolerance) implements At
   @Override
   public Map<String, Object> parameters() {
     return Parameters.map(
-        "norm", norm().toString(),
-        "epsilon", epsilon.value(),
-        "queries", queries,
-        "tolerance", tolerance);
+        "norm",
+        norm().toString(),
+        "epsilon",
+        epsilon.value(),
+        "queries",
+        queries,
+        "tolerance",
+        tolerance);
   }
 
   @Override

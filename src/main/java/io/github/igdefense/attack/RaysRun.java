@@ -135,14 +135,13 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
         }
       }
       double[] losses = negative(Rows.pick(distance, ids));
-      input
-          .context()
-          .trace()
-          .step(null, losses, negative(distance), visited.robust(), null, null);
+      input.context().trace().step(null, losses, negative(distance), visited.robust(), null, null);
       visited.report(query + 1, queries);
     }
 
-    /** {@code into = clamp(x + at·direction)}; any radius from 1 per value on is the same corner. */
+    /**
+     * {@code into = clamp(x + at·direction)}; any radius from 1 per value on is the same corner.
+     */
     private void ray(Tensor into, double[] at) {
       double[] perValue = new double[at.length];
       for (int j = 0; j < at.length; j++) {

@@ -31,8 +31,7 @@ final class AttackListOptions {
       names = "--steps",
       paramLabel = "N",
       defaultValue = "100",
-      description =
-          "Iterations of a run (not fgsm, square, rays). Default: ${DEFAULT-VALUE}.")
+      description = "Iterations of a run (not fgsm, square, rays). Default: ${DEFAULT-VALUE}.")
   int steps;
 
   @Option(
@@ -40,7 +39,8 @@ final class AttackListOptions {
       paramLabel = "N",
       defaultValue = "1",
       description =
-          "Runs from new starts (not fgsm, rays), per target where there are. Default: ${DEFAULT-VALUE}.")
+          "Runs from new starts (not fgsm, rays), per target where there are. Default:"
+              + " ${DEFAULT-VALUE}.")
   int restarts;
 
   @Option(

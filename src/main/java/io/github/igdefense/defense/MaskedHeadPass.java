@@ -10,8 +10,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 
 /**
- * A defended forward pass: the prefix (and a smoothed pass to its logits) under autograd, the masked
- * head in the kernel. A gradient is the kernel's backward, handed to autograd as it goes on.
+ * A defended forward pass: the prefix (and a smoothed pass to its logits) under autograd, the
+ * masked head in the kernel. A gradient is the kernel's backward, handed to autograd as it goes on.
  */
 final class MaskedHeadPass implements ForwardPass {
   private final Tensor images;
@@ -60,7 +60,10 @@ final class MaskedHeadPass implements ForwardPass {
     return gradient(weights, true);
   }
 
-  /** The same; without {@code more}, the graph is given up as the pass goes back, and it is the last. */
+  /**
+   * The same; without {@code more}, the graph is given up as the pass goes back, and it is the
+   * last.
+   */
   Tensor gradient(Tensor weights, boolean more) {
     return Tensors.scoped(
         () -> {

@@ -42,8 +42,7 @@ public record AttackEvaluation(
   }
 
   /** In the fast order. */
-  public AttackEvaluation(
-      int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+  public AttackEvaluation(int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
     this(batchSize, seed, judge, everyImage, RunOrder.FAST);
   }
 

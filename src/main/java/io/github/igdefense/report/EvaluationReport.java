@@ -28,8 +28,7 @@ public final class EvaluationReport {
   private static final int GALLERY_IMAGES = 8;
   private static final Map<String, String[]> ATTACKS =
       Map.ofEntries(
-          text(
-              "fgsm", "FGSM", "One step along the sign of the gradient of the loss."),
+          text("fgsm", "FGSM", "One step along the sign of the gradient of the loss."),
           text("pgd", "PGD", "Steps along the gradient of the loss from a random start."),
           text(
               "apgd-ce",
@@ -47,10 +46,7 @@ public final class EvaluationReport {
               "Steps onto the nearest linearised decision boundary, looking for the nearest"
                   + " misclassified point."),
           text("fab-t", "FAB-T", "FAB onto the boundary to several target classes."),
-          text(
-              "square",
-              "Square",
-              "Random search over square windows; uses logits, no gradients."),
+          text("square", "Square", "Random search over square windows; uses logits, no gradients."),
           text(
               "gama-pgd",
               "GAMA-PGD",

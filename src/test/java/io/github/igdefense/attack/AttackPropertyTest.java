@@ -126,7 +126,8 @@ class AttackPropertyTest {
         assertThat(Double.isNaN(result.bestLoss()[i])).isEqualTo(!attacked);
         assertThat(result.queries()[i] > 0).isEqualTo(attacked);
         assertThat(result.gradientEvaluations()[i])
-            .isLessThanOrEqualTo(attack.name().equals("fab") ? Long.MAX_VALUE : result.queries()[i]);
+            .isLessThanOrEqualTo(
+                attack.name().equals("fab") ? Long.MAX_VALUE : result.queries()[i]);
       }
       assertThat(Tensors.toDoubles(x)).as("input unchanged").isEqualTo(original);
     }

@@ -33,10 +33,7 @@ class MinimumNormTest {
   void build() {
     scope = new PointerScope();
     try (Rng rng = new Rng(11)) {
-      x =
-          rng.uniform(Dtype.FLOAT64, N, 3, 6, 6)
-              .mul_(Tensors.scalar(.1))
-              .add_(Tensors.scalar(.45));
+      x = rng.uniform(Dtype.FLOAT64, N, 3, 6, 6).mul_(Tensors.scalar(.1)).add_(Tensors.scalar(.45));
       images = Tensors.toDoubles(x);
       weights = Tensors.toDoubles(rng.normal(Dtype.FLOAT64, D));
     }
@@ -150,8 +147,7 @@ class MinimumNormTest {
     try (AttackContext context = AttackContext.seeded(0)) {
       Rays attack = new Rays(new Epsilon(exact(Norm.LINF, 0) * 1.5), 3000);
       try (AttackResult fast = attack.run(model, x, labels, context);
-          AttackResult full =
-              attack.run(model, x, labels, context.withOrder(RunOrder.REFERENCE))) {
+          AttackResult full = attack.run(model, x, labels, context.withOrder(RunOrder.REFERENCE))) {
         assertThat(fast.robust()).isEqualTo(full.robust());
         assertThat(fast.success()[0]).isTrue();
         assertThat(fast.queries()[0]).isLessThan(3000);

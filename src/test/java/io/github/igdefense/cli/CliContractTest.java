@@ -263,8 +263,7 @@ class CliContractTest {
     "fab-t, atk_fab_t_linf, 8",
     "square, atk_square_linf, 16"
   })
-  void attackFindsWhatTheReferenceFinds(String attack, String name, int steps255)
-      throws Exception {
+  void attackFindsWhatTheReferenceFinds(String attack, String name, int steps255) throws Exception {
     Npz golden = Npz.open(golden(name + ".npz"));
     boolean targeted = golden.contains("hp_n_target_classes");
     CliRun run =
@@ -325,7 +324,8 @@ class CliContractTest {
     assertThat(json.get("kind").asText()).isEqualTo("attack");
     assertThat(json.get("clean").asDouble()).isCloseTo(13 / 16.0, within(1e-12));
     assertThat(json.get("attacks").get(attack).asDouble()).isCloseTo(share(after), within(1e-12));
-    assertThat(json.get("settings").get("epsilon").asDouble()).isCloseTo(steps255 / 255.0, within(1e-15));
+    assertThat(json.get("settings").get("epsilon").asDouble())
+        .isCloseTo(steps255 / 255.0, within(1e-15));
     assertThat(json.get("provenance").get("seed").asLong())
         .isEqualTo(golden.get("seed").asLong()[0]);
     assertThat(CliRun.files(out)).hasSize(2);
