@@ -8,7 +8,6 @@ import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -17,8 +16,6 @@ import org.bytedeco.pytorch.global.torch;
  * Builds the inference form of a {@link CifarResNet}: batch normalisation folded, channels-last.
  */
 final class CompiledResNet {
-  private static final long[] NO_DILATION = {1, 1};
-
   private final StateDict state;
   private final Dtype dtype;
   private final List<Tensor> owned = new ArrayList<>();
@@ -35,7 +32,7 @@ final class CompiledResNet {
       Convolution stem = fold(net.stem());
       stages.add(
           new StagedNetwork.Stage(
-              "conv1", net.width(), false, x -> stem.apply(channelsLast(x)).relu_()));
+              "conv1", net.width(), false, x -> stem.apply(channelsLast(x)).relu_(), null));
       for (int l = 0; l < net.layers().size(); l++) {
         List<CompiledBlock> blocks = new ArrayList<>();
         for (Block block : net.layers().get(l)) {
@@ -47,7 +44,7 @@ final class CompiledResNet {
         }
         stages.add(
             new StagedNetwork.Stage(
-                "layer" + (l + 1), net.width() << l, true, x -> run(blocks, x)));
+                "layer" + (l + 1), net.width() << l, true, x -> run(blocks, x), open(blocks)));
       }
       Dtype headType = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
       LinearHead head =
@@ -85,30 +82,24 @@ final class CompiledResNet {
     return current;
   }
 
-  private record CompiledBlock(Convolution first, Convolution second, Convolution shortcut) {
-    Tensor apply(Tensor x) {
-      Tensor out = second.apply(first.apply(x).relu_());
-      Tensor residual = shortcut == null ? x : shortcut.apply(x);
-      return out.add_(residual).relu_();
-    }
+  private static Opening open(List<CompiledBlock> blocks) {
+    CompiledBlock first = blocks.get(0);
+    List<CompiledBlock> others = blocks.subList(1, blocks.size());
+    return new Opening(
+        null,
+        first.first(),
+        Opening.Nonlinearity.RELU,
+        first.shortcut(),
+        (hidden, residual) -> run(others, first.finish(hidden, residual)));
   }
 
-  /** A convolution with folded batch normalisation; its tensors belong to the network. */
-  private record Convolution(
-      Tensor weight,
-      Tensor bias,
-      TensorOptional biasArgument,
-      long[] stride,
-      long[] padding,
-      boolean onednn) {
+  private record CompiledBlock(Convolution first, Convolution second, Convolution shortcut) {
     Tensor apply(Tensor x) {
-      // At batch 1, libtorch's own rule sends float32 convolutions past oneDNN to a path several
-      // times
-      // slower; calling oneDNN's convolution avoids that. Under autograd, conv2d records the graph.
-      if (onednn && !GradMode.is_enabled()) {
-        return torch.mkldnn_convolution(x, weight, biasArgument, padding, stride, NO_DILATION, 1);
-      }
-      return torch.conv2d(x, weight, biasArgument, stride, padding, NO_DILATION, 1);
+      return finish(first.apply(x).relu_(), shortcut == null ? x : shortcut.apply(x));
+    }
+
+    Tensor finish(Tensor hidden, Tensor residual) {
+      return second.apply(hidden).add_(residual).relu_();
     }
   }
 
@@ -150,8 +141,9 @@ final class CompiledResNet {
         own(folded),
         foldedBias,
         argument,
-        new long[] {unit.stride(), unit.stride()},
-        new long[] {unit.padding(), unit.padding()},
+        unit.stride(),
+        unit.padding(),
+        1,
         dtype != Dtype.FLOAT64);
   }
 

@@ -7,6 +7,7 @@ import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -44,8 +45,10 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    * @param units output channels
    * @param maskable whether its output can be masked
    * @param step the computation
+   * @param opening the same computation opened at its first convolution, its rest ending at the
+   *     stage's output; null where it does not begin with one
    */
-  public record Stage(String name, int units, boolean maskable, Step step) {}
+  public record Stage(String name, int units, boolean maskable, Step step, Opening opening) {}
 
   private final String architecture;
   private final Dtype dtype;
@@ -176,6 +179,30 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public Tensor suffix(Tensor activation, MaskableLayer layer) {
     checkOpen();
     return Tensors.scoped(() -> applyHead(run(activation, layer.stage() + 1, stages.size())));
+  }
+
+  /**
+   * The suffix after {@code layer} opened at its first convolution; empty at the penultimate layer
+   * and where the next stage does not begin with a convolution.
+   */
+  public Optional<Opening> opening(MaskableLayer layer) {
+    checkOpen();
+    int next = layer.stage() + 1;
+    Opening stage = next < stages.size() ? stages.get(next).opening() : null;
+    if (stage == null) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new Opening(
+            stage.entry(),
+            stage.first(),
+            stage.middle(),
+            stage.shortcut(),
+            (hidden, residual) ->
+                Tensors.scoped(
+                    () ->
+                        applyHead(
+                            run(stage.rest().apply(hidden, residual), next + 1, stages.size())))));
   }
 
   /** Logits [N,K]; differentiable where grad mode is on. */

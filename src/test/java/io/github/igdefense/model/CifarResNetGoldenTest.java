@@ -153,6 +153,28 @@ class CifarResNetGoldenTest {
     }
   }
 
+  @Test
+  void anOpenedSuffixEqualsTheSuffix() {
+    try (StagedNetwork network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT64);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      for (MaskableLayer layer : network.layers()) {
+        Tensor activation = network.prefix(images(Dtype.FLOAT64), layer);
+        if (layer.penultimate()) {
+          assertThat(network.opening(layer)).isEmpty();
+          continue;
+        }
+        Opening opening = network.opening(layer).orElseThrow();
+        Tensor entered = opening.entry() == null ? activation : opening.entry().apply(activation);
+        Tensor hidden = opening.middle().apply(opening.first().apply(entered));
+        Tensor residual =
+            opening.shortcut() == null ? activation : opening.shortcut().apply(entered);
+        assertThat(Tensors.toDoubles(opening.rest().apply(hidden, residual)))
+            .containsExactly(Tensors.toDoubles(network.suffix(activation, layer)));
+      }
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(ints = {1, 16, 31, 64})
   void imagesOfAnotherSizeAreRefused(int size) {
