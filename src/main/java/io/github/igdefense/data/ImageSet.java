@@ -24,11 +24,16 @@ public interface ImageSet extends AutoCloseable {
   String name();
 
   /**
-   * What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code
-   * none}.
+   * What was done to the stored pixels besides scaling to [0,1], for example padding or a {@link
+   * Preprocessing}; or {@code none}.
    */
   default String preprocessing() {
     return "none";
+  }
+
+  /** What the user of the set has to know, such as images left out; usually empty. */
+  default List<String> remarks() {
+    return List.of();
   }
 
   /** Number of images, at least 1. */
