@@ -93,8 +93,19 @@ public record RankReorder(double p, double topFraction, double scaleP, long seed
                     own[r] = cosines[(int) images[u * top + r] * concepts + k];
                     sum += own[r];
                   }
-                  scores[u * concepts + k] =
-                      -(dealt(target, own) / baseline) / Math.pow(sum / top, scaleP);
+                  if (!(sum > 0)) {
+                    throw new InputException(
+                        "rank_reorder needs concepts whose cosines are positive on average, got "
+                            + sum / top
+                            + " for concept "
+                            + k
+                            + " over the images of unit "
+                            + u
+                            + "; use another similarity");
+                  }
+                  // Equal activations in any order: no better than a random one.
+                  double error = baseline > 0 ? dealt(target, own) / baseline : 1;
+                  scores[u * concepts + k] = -error / Math.pow(sum / top, scaleP);
                 }
               });
     }

@@ -1,6 +1,8 @@
 package io.github.igdefense.importance;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Map;
 
 /**
  * Where a ranking comes from. Unknown values are null (a directory of unit files carries none).
@@ -18,6 +20,8 @@ import com.fasterxml.jackson.annotation.JsonProperty;
  * @param dtype type of the forward pass
  * @param seed of a random ranking
  * @param version of igdefense
+ * @param parameters further parameters of the method by name, such as CD-IR's similarity; null if
+ *     there are none
  */
 public record RankingProvenance(
     @JsonProperty("method") String method,
@@ -32,7 +36,41 @@ public record RankingProvenance(
     @JsonProperty("signed") Boolean signed,
     @JsonProperty("dtype") String dtype,
     @JsonProperty("seed") Long seed,
-    @JsonProperty("version") String version) {
+    @JsonProperty("version") String version,
+    @JsonProperty("parameters") @JsonInclude(JsonInclude.Include.NON_NULL)
+        Map<String, Object> parameters) {
+
+  /** Without further parameters. */
+  public RankingProvenance(
+      String method,
+      String architecture,
+      String modelSha256,
+      String layer,
+      String data,
+      String dataSha256,
+      Integer images,
+      long[] classCounts,
+      String normalization,
+      Boolean signed,
+      String dtype,
+      Long seed,
+      String version) {
+    this(
+        method,
+        architecture,
+        modelSha256,
+        layer,
+        data,
+        dataSha256,
+        images,
+        classCounts,
+        normalization,
+        signed,
+        dtype,
+        seed,
+        version,
+        null);
+  }
 
   /** What is known of a ranking without a record: nothing but the layer. */
   public static RankingProvenance unknown(String layer) {

@@ -59,13 +59,20 @@ public final class Similarities {
     return topK == 0 ? (int) n : topK;
   }
 
-  /** Columns divided by their Euclidean norm, at least {@code minNorm}. */
+  /**
+   * Columns divided by their Euclidean norm, at least {@code minNorm}; a column of zeros (a unit
+   * that never fires) stays one.
+   */
   static Tensor unitColumns(Tensor columns, double minNorm) {
     return Tensors.scoped(
         () -> {
           Tensor norm =
               columns.norm(new ScalarOptional(new Scalar(2.0)), new long[] {0}, true);
-          return columns.div(minNorm > 0 ? norm.clamp_min(new Scalar(minNorm)) : norm);
+          Tensor divisor =
+              minNorm > 0
+                  ? norm.clamp_min(new Scalar(minNorm))
+                  : norm.masked_fill(norm.eq(new Scalar(0.0)), new Scalar(1.0));
+          return columns.div(divisor);
         });
   }
 
