@@ -133,6 +133,20 @@ public interface ImageSet extends AutoCloseable {
     return indices.length == size() ? this : select(indices);
   }
 
+  /**
+   * True if every class's images stand together, by ascending label, as in folders: the first images
+   * are then all of one class.
+   */
+  default boolean isSortedByClass() {
+    int[] labels = labels();
+    for (int i = 1; i < labels.length; i++) {
+      if (labels[i] < labels[i - 1]) {
+        return false;
+      }
+    }
+    return labels[0] < labels[labels.length - 1];
+  }
+
   /** The images at these indices, in this order; repetitions are allowed. The array is copied. */
   default ImageSet select(int[] indices) {
     return new SelectedImages(

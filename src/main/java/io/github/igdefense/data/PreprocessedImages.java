@@ -37,15 +37,7 @@ final class PreprocessedImages extends ForwardingImages {
     float[] values = new float[source.imageLength()];
     source.read(index, values, 0);
     byte[] bytes = new byte[values.length];
-    for (int i = 0; i < values.length; i++) {
-      float value = values[i] * 255;
-      if (Math.abs(value - Math.round(value)) > 1e-3f) {
-        throw InputException.of(
-            "expected 8-bit images for %s, got the value %s in image %d of %s",
-            preprocessing.name(), values[i], index, source.name());
-      }
-      bytes[i] = (byte) Math.round(value);
-    }
+    ByteImages.exact(values, 0, bytes, 0, values.length, index, source);
     byte[] result = preprocessing.apply(bytes, source.height(), source.width());
     ByteImages.toUnit(result, 0, target, offset, result.length);
   }
