@@ -58,6 +58,11 @@ final class ModelOptions {
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
+    return stem(checkpoint);
+  }
+
+  /** A checkpoint's name without folders and extension. */
+  static String stem(String checkpoint) {
     String name =
         checkpoint.startsWith(Networks.EMBEDDED)
             ? checkpoint.substring(Networks.EMBEDDED.length())
