@@ -31,8 +31,6 @@ namespace {
 constexpr int kBytes = IGD_VECTOR_BYTES == 0 ? 16 : IGD_VECTOR_BYTES;
 // Vectors per cache line.
 constexpr int kVectors = 64 / kBytes;
-// Independent products, to hide the latency of the multiplication; as many as fit the registers.
-constexpr int kChains = kBytes == 16 ? 2 : 4;
 
 // Rows that are asked for ahead of use.
 constexpr int64_t kAhead = 32;
@@ -443,60 +441,104 @@ IGD_INLINE Vector<T> split_exponent(Vector<T> x, Vector<T>* exponent) {
   return (Vector<T>)((bits & ((typename F::Int(1) << F::kMantissa) - 1)) | F::kOne);
 }
 
-template <typename T>
-void cdir_units(const T* tile, const int32_t* indices, int64_t u0, int64_t u1, int64_t top, const T* weight,
-                const T* offset, int64_t block, double shift, double* scores) {
+// Units that are scored together, and independent products per unit and vector: as many as the registers
+// hold. A unit's products do not depend on its neighbours.
+constexpr int kUnitsTogether = kVectors == 1 ? 4 : kVectors == 2 ? 2 : 1;
+constexpr int kChains = 2;
+
+// Scores of kUnits units against one tile; units share the loads of weights and offsets, and their products
+// hide each other's latency.
+template <typename T, int kUnits>
+IGD_INLINE void score_units(const T* tile, const int32_t* indices, int64_t top, const T* weight,
+                            const T* offset, int64_t block, double shift, double* scores) {
   constexpr int64_t lanes = kLanes<T>, width = kWidth<T>;
-  for (int64_t u = u0; u < u1; ++u) {
-    const int32_t* image = indices + u * top;
-    Vector<T> mantissa[kVectors], exponent[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      mantissa[v] = Vector<T>{} + T(1);
-      exponent[v] = Vector<T>{};
-    }
-    for (int64_t r0 = 0; r0 < top; r0 += block * kChains) {
-      const int64_t r1 = min_of(r0 + block * kChains, top);
-      Vector<T> product[kChains][kVectors];
-      for (int c = 0; c < kChains; ++c) {
-        for (int v = 0; v < kVectors; ++v) product[c][v] = Vector<T>{} + T(1);
-      }
-      int64_t r = r0;
-      for (; r + kChains <= r1; r += kChains) {
+  constexpr int chains = kChains;
+  Vector<T> mantissa[kUnits][kVectors], exponent[kUnits][kVectors];
 #pragma GCC unroll 4
-        for (int c = 0; c < kChains; ++c) {
-          const T* line = tile + static_cast<int64_t>(image[r + c]) * lanes;
+  for (int j = 0; j < kUnits; ++j) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      mantissa[j][v] = Vector<T>{} + T(1);
+      exponent[j][v] = Vector<T>{};
+    }
+  }
+  for (int64_t r0 = 0; r0 < top; r0 += block * chains) {
+    const int64_t r1 = min_of(r0 + block * chains, top);
+    Vector<T> product[kUnits][chains][kVectors];
+#pragma GCC unroll 4
+    for (int j = 0; j < kUnits; ++j) {
+#pragma GCC unroll 4
+      for (int c = 0; c < chains; ++c) {
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) product[j][c][v] = Vector<T>{} + T(1);
+      }
+    }
+    int64_t r = r0;
+    for (; r + chains <= r1; r += chains) {
+#pragma GCC unroll 4
+      for (int c = 0; c < chains; ++c) {
+        const Vector<T> w = Vector<T>{} + weight[r + c], o = Vector<T>{} + offset[r + c];
+#pragma GCC unroll 4
+        for (int j = 0; j < kUnits; ++j) {
+          const T* line = tile + static_cast<int64_t>(indices[j * top + r + c]) * lanes;
+#pragma GCC unroll 4
+          for (int v = 0; v < kVectors; ++v) product[j][c][v] *= load_vector(line + v * width) * w + o;
+        }
+      }
+    }
+    for (; r < r1; ++r) {
+      // Fewer than `chains` are left: each its own chain, so that none gets more than `block` factors.
+#pragma GCC unroll 4
+      for (int c = 0; c < chains; ++c) {
+        if (r1 - r != c + 1) continue;
+#pragma GCC unroll 4
+        for (int j = 0; j < kUnits; ++j) {
+          const T* line = tile + static_cast<int64_t>(indices[j * top + r]) * lanes;
 #pragma GCC unroll 4
           for (int v = 0; v < kVectors; ++v) {
-            product[c][v] *= load_vector(line + v * width) * weight[r + c] + offset[r + c];
+            product[j][c][v] *= load_vector(line + v * width) * weight[r] + offset[r];
           }
         }
       }
+    }
 #pragma GCC unroll 4
-      for (int c = 0; c < kChains - 1; ++c) {
-        if (r + c >= r1) break;
-        const T* line = tile + static_cast<int64_t>(image[r + c]) * lanes;
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) {
-          product[c][v] *= load_vector(line + v * width) * weight[r + c] + offset[r + c];
-        }
-      }
+    for (int j = 0; j < kUnits; ++j) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; ++v) {
 #pragma GCC unroll 4
-        for (int c = 0; c < kChains; ++c) mantissa[v] *= split_exponent<T>(product[c][v], &exponent[v]);
-        mantissa[v] = split_exponent<T>(mantissa[v], &exponent[v]);
+        for (int c = 0; c < chains; ++c) {
+          mantissa[j][v] *= split_exponent<T>(product[j][c][v], &exponent[j][v]);
+        }
+        mantissa[j][v] = split_exponent<T>(mantissa[j][v], &exponent[j][v]);
       }
     }
+  }
+  for (int j = 0; j < kUnits; ++j) {
     T m[lanes], e[lanes];
+#pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) {
-      store_vector(m + v * width, mantissa[v]);
-      store_vector(e + v * width, exponent[v]);
+      store_vector(m + v * width, mantissa[j][v]);
+      store_vector(e + v * width, exponent[j][v]);
     }
-    double* row = scores + u * lanes;
-    for (int64_t j = 0; j < lanes; ++j) {
-      row[j] = log_mantissa(static_cast<double>(m[j])) +
-               (static_cast<double>(e[j]) - shift) * 0.69314718055994530942;
+    double* row = scores + j * lanes;
+    for (int64_t l = 0; l < lanes; ++l) {
+      row[l] = log_mantissa(static_cast<double>(m[l])) +
+               (static_cast<double>(e[l]) - shift) * 0.69314718055994530942;
     }
+  }
+}
+
+template <typename T>
+void cdir_units(const T* tile, const int32_t* indices, int64_t u0, int64_t u1, int64_t top, const T* weight,
+                const T* offset, int64_t block, double shift, double* scores) {
+  constexpr int64_t lanes = kLanes<T>;
+  int64_t u = u0;
+  for (; u + kUnitsTogether <= u1; u += kUnitsTogether) {
+    score_units<T, kUnitsTogether>(tile, indices + u * top, top, weight, offset, block, shift,
+                                   scores + u * lanes);
+  }
+  for (; u < u1; ++u) {
+    score_units<T, 1>(tile, indices + u * top, top, weight, offset, block, shift, scores + u * lanes);
   }
 }
 
