@@ -7,6 +7,7 @@ import io.github.igdefense.importance.ClipDissect;
 import io.github.igdefense.importance.Features;
 import io.github.igdefense.importance.PooledActivations;
 import io.github.igdefense.importance.PooledActivations.Pool;
+import io.github.igdefense.importance.RankReorder;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.importance.RankingProvenance;
@@ -151,10 +152,7 @@ final class RankCdirCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Similarity chosen = Similarities.parse(similarity);
-    if (topK != null) {
-      chosen = chosen.withTopK(Values.positive("--top-k", topK));
-    }
+    Similarity chosen = chosen();
     Pool.parse(pool);
     check();
     Values.outputFolder(out);
@@ -221,6 +219,23 @@ final class RankCdirCommand implements Callable<Integer> {
     json.put("rankings", written);
     output.json(json);
     return 0;
+  }
+
+  private Similarity chosen() {
+    Similarity named = Similarities.parse(similarity);
+    if (named instanceof RankReorder shuffled) {
+      named =
+          new RankReorder(
+              shuffled.p(), shuffled.topFraction(), shuffled.scaleP(), compute.seed);
+    }
+    if (topK == null) {
+      return named;
+    }
+    Similarity limited = named.withTopK(Values.positive("--top-k", topK));
+    if (!limited.parameters().containsKey("top_k")) {
+      output.warn("--top-k has no meaning for " + similarity + " and is not used");
+    }
+    return limited;
   }
 
   private void check() {
