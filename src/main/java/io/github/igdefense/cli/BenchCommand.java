@@ -133,7 +133,10 @@ final class BenchCommand implements Callable<Integer> {
     put("ratio_cdir", result.ratio(), "libtorch / ours");
     put("cdir_max_difference", result.maxDifference(), "largest difference of a score");
     put("cdir_read_ms", result.readSeconds() * 1e3, "floor: reading the input once, ms");
-    put("cdir_products", result.products() / 1e6, "floor: multiply-adds, and multiplications, 10^6");
+    put(
+        "cdir_products",
+        result.products() / 1e6,
+        "floor: multiply-adds, and multiplications, 10^6");
     output.json(figures);
     return 0;
   }

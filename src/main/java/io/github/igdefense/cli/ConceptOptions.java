@@ -143,13 +143,13 @@ final class ConceptOptions {
     if (imageFeatures != null) {
       record.put("concepts", "features");
       Tensor images = Features.read(imageFeatures, "--image-features [images, D]", dtype);
-      return Cosines.of(images, Features.read(textFeatures, "--text-features [concepts, D]", dtype));
+      return Cosines.of(
+          images, Features.read(textFeatures, "--text-features [concepts, D]", dtype));
     }
     if (concepts != null) {
       record.put("concepts", "labels");
       long[] known = labels.get();
-      return Cosines.ofLabels(
-          Tensors.of(known, known.length), classCount, dtype.scalarType());
+      return Cosines.ofLabels(Tensors.of(known, known.length), classCount, dtype.scalarType());
     }
     List<String> prompts = Features.prompts(data.source.classes, template);
     record.put("concepts", "clip");

@@ -175,14 +175,7 @@ final class RankCdirCommand implements Callable<Integer> {
               : (int) Arrays.stream(classes).max().orElse(0) + 1;
       Tensor cosines =
           concepts.cosines(
-              data,
-              () -> classes,
-              classCount,
-              wide,
-              compute.batchSize,
-              cache,
-              output,
-              parameters);
+              data, () -> classes, classCount, wide, compute.batchSize, cache, output, parameters);
       requireOneConceptPerClass(units, cosines);
       ClipDissect dissect = new ClipDissect(chosen);
       for (Map.Entry<String, Tensor> layer : units.activations.entrySet()) {
@@ -225,8 +218,7 @@ final class RankCdirCommand implements Callable<Integer> {
     Similarity named = Similarities.parse(similarity);
     if (named instanceof RankReorder shuffled) {
       named =
-          new RankReorder(
-              shuffled.p(), shuffled.topFraction(), shuffled.scaleP(), compute.seed);
+          new RankReorder(shuffled.p(), shuffled.topFraction(), shuffled.scaleP(), compute.seed);
     }
     if (topK == null) {
       return named;
@@ -242,7 +234,8 @@ final class RankCdirCommand implements Callable<Integer> {
     concepts.check(data);
     if ((checkpoint == null) == (activations == null)) {
       throw new InputException(
-          "expected --checkpoint FILE (the model whose units are ranked) or --activations Q.npy, got "
+          "expected --checkpoint FILE (the model whose units are ranked) or --activations Q.npy,"
+              + " got "
               + (checkpoint == null ? "neither" : "both"));
     }
     if (labels != null && activations == null) {
@@ -338,7 +331,8 @@ final class RankCdirCommand implements Callable<Integer> {
       Map<String, Object> parameters) {
     long[] counts = null;
     if (classes != null) {
-      counts = new long[(int) Math.max(cosines.size(1), Arrays.stream(classes).max().orElse(0) + 1)];
+      counts =
+          new long[(int) Math.max(cosines.size(1), Arrays.stream(classes).max().orElse(0) + 1)];
       for (long label : classes) {
         counts[(int) label]++;
       }

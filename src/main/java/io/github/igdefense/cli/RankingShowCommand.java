@@ -32,7 +32,8 @@ final class RankingShowCommand implements Callable<Integer> {
 
   @Parameters(
       paramLabel = "FILE|DIR",
-      description = "Ranking file (.npz), folder of unit<u>.npy files, or a folder with one of them.")
+      description =
+          "Ranking file (.npz), folder of unit<u>.npy files, or a folder with one of them.")
   Path path;
 
   @Option(
@@ -77,7 +78,8 @@ final class RankingShowCommand implements Callable<Integer> {
       one.put("class", c);
       one.put("units", units);
       one.put(
-          "importance", Arrays.stream(units).mapToDouble(u -> ranking.importance(u, index)).toArray());
+          "importance",
+          Arrays.stream(units).mapToDouble(u -> ranking.importance(u, index)).toArray());
       classes.add(one);
       if (c < SHOWN_CLASSES) {
         output.result(
@@ -87,7 +89,9 @@ final class RankingShowCommand implements Callable<Integer> {
                 c,
                 Arrays.stream(units)
                     .mapToObj(
-                        u -> String.format(Locale.ROOT, "%d (%.4g)", u, ranking.importance(u, index)))
+                        u ->
+                            String.format(
+                                Locale.ROOT, "%d (%.4g)", u, ranking.importance(u, index)))
                     .collect(Collectors.joining(", "))));
       }
     }

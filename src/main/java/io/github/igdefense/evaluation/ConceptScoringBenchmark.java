@@ -46,9 +46,7 @@ public record ConceptScoringBenchmark(
         AutoGradMode off = new AutoGradMode(false);
         Rng rng = new Rng(seed)) {
       Tensor p =
-          rng.normal(Dtype.FLOAT32, images, concepts)
-              .mul(new Scalar(0.03))
-              .add(new Scalar(0.2));
+          rng.normal(Dtype.FLOAT32, images, concepts).mul(new Scalar(0.03)).add(new Scalar(0.2));
       Tensor q = rng.normal(Dtype.FLOAT32, images, units).relu();
       difference = Tensors.scoped(() -> loop(p, q).sub(kernel(p, q)).abs().max()).item_double();
       for (int i = 0; i < repetitions; i++) {

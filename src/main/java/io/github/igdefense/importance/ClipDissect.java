@@ -51,8 +51,7 @@ public final class ClipDissect {
     int concepts = Math.toIntExact(cosines.size(1));
     if (labels != null) {
       if (labels.length != n) {
-        throw new InputException(
-            "expected " + n + " labels, one per image, got " + labels.length);
+        throw new InputException("expected " + n + " labels, one per image, got " + labels.length);
       }
       long highest = Arrays.stream(labels).max().orElse(-1);
       if (similarity.needsLabels() && highest >= concepts) {

@@ -40,9 +40,7 @@ public record CosSimilarityCubed(double minNorm, boolean byLabel) implements Sim
   @Override
   public Tensor score(Tensor similarity, Tensor activations, Tensor labels) {
     return Tensors.scoped(
-        () ->
-            Similarities.product(
-                cubed(activations), cubed(similarity), byLabel ? labels : null));
+        () -> Similarities.product(cubed(activations), cubed(similarity), byLabel ? labels : null));
   }
 
   private Tensor cubed(Tensor columns) {

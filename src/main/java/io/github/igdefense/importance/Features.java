@@ -17,7 +17,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.IntConsumer;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -46,8 +45,7 @@ public final class Features {
       throw new InputException("expected a matrix " + what + " in " + file + ", got " + array);
     }
     boolean wide = dtype == Dtype.FLOAT64;
-    Tensor matrix =
-        wide ? Tensors.of(array.asDouble(), shape) : Tensors.of(array.asFloat(), shape);
+    Tensor matrix = wide ? Tensors.of(array.asDouble(), shape) : Tensors.of(array.asFloat(), shape);
     if (!Double.isFinite(Tensors.sum(matrix))) {
       for (long i = 0; i < array.size(); i++) {
         double value = array.getDouble(i);
@@ -130,8 +128,7 @@ public final class Features {
           for (int from = 0; from < texts.size(); from += TEXTS) {
             List<String> some = texts.subList(from, Math.min(from + TEXTS, texts.size()));
             parts.push_back(
-                clip.encodeTexts(
-                    Tensors.of(tokenizer.encode(some, length), some.size(), length)));
+                clip.encodeTexts(Tensors.of(tokenizer.encode(some, length), some.size(), length)));
           }
           return torch.cat(parts, 0);
         });
@@ -216,8 +213,8 @@ public final class Features {
   }
 
   /**
-   * A matrix [rows,columns] of an earlier run in the type it was written with; null if there is none
-   * of that shape (columns below 0: any).
+   * A matrix [rows,columns] of an earlier run in the type it was written with; null if there is
+   * none of that shape (columns below 0: any).
    */
   static Tensor cached(Path file, long rows, long columns) {
     if (file == null || !Files.isRegularFile(file)) {

@@ -223,8 +223,6 @@ public final class PooledActivations {
     long[] shape = Tensors.shape(q);
     Npy.write(
         file,
-        wide
-            ? NpyArray.of(Tensors.toDoubles(q), shape)
-            : NpyArray.of(Tensors.toFloats(q), shape));
+        wide ? NpyArray.of(Tensors.toDoubles(q), shape) : NpyArray.of(Tensors.toFloats(q), shape));
   }
 }

@@ -14,8 +14,7 @@ import java.util.Set;
  *     0 where one side has equal importances only
  * @param chanceJaccard Jaccard at k to expect of two random rankings (that of the expected overlap)
  */
-public record RankingComparison(
-    int k, double[] jaccard, double[] spearman, double chanceJaccard) {
+public record RankingComparison(int k, double[] jaccard, double[] spearman, double chanceJaccard) {
 
   /**
    * Compares two rankings.

@@ -258,8 +258,7 @@ public final class RankingFiles {
               + ", got one for "
               + provenance.layer());
     }
-    return distinct(
-        new Ranking(layer, units, classCount, array.asDouble(), provenance), file);
+    return distinct(new Ranking(layer, units, classCount, array.asDouble(), provenance), file);
   }
 
   private static RankingProvenance parse(Path file, String text) {

@@ -96,8 +96,7 @@ public final class RankingReader {
     NpyArray array = npz.get("importance");
     long[] shape = array.shape();
     if (shape.length != 2 || shape[0] < 1 || shape[1] < 1 || shape[0] * shape[1] > 1 << 28) {
-      throw new InputException(
-          "expected a ranking [units, classes] in " + file + ", got " + array);
+      throw new InputException("expected a ranking [units, classes] in " + file + ", got " + array);
     }
     return RankingFiles.read(
         file, layer == null ? layer(npz, file) : layer, (int) shape[0], (int) shape[1]);
@@ -129,7 +128,11 @@ public final class RankingReader {
         lengths.entrySet().stream().max(Map.Entry.comparingByValue()).orElseThrow().getKey();
     if (length < 1 || length > 1 << 20) {
       throw new InputException(
-          "expected unit files with a value per class in " + folder + ", got " + length + " values");
+          "expected unit files with a value per class in "
+              + folder
+              + ", got "
+              + length
+              + " values");
     }
     return RankingFiles.read(folder, name(folder), files.lastKey() + 1, (int) length);
   }

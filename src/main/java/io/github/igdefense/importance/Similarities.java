@@ -66,8 +66,7 @@ public final class Similarities {
   static Tensor unitColumns(Tensor columns, double minNorm) {
     return Tensors.scoped(
         () -> {
-          Tensor norm =
-              columns.norm(new ScalarOptional(new Scalar(2.0)), new long[] {0}, true);
+          Tensor norm = columns.norm(new ScalarOptional(new Scalar(2.0)), new long[] {0}, true);
           Tensor divisor =
               minNorm > 0
                   ? norm.clamp_min(new Scalar(minNorm))

@@ -16,13 +16,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param byLabel {@code soft_wpmi_gt}: S is zero but at the image's label
  */
 public record SoftWpmi(
-    int topK,
-    double a,
-    double lambda,
-    double pStart,
-    double pEnd,
-    double minProb,
-    boolean byLabel)
+    int topK, double a, double lambda, double pStart, double pEnd, double minProb, boolean byLabel)
     implements Similarity {
   /** {@code soft_wpmi} with its published parameters. */
   public static final SoftWpmi DEFAULT = new SoftWpmi(100, 10, 1, 0.998, 0.97, 1e-7, false);

@@ -174,8 +174,8 @@ public final class ClipModel implements AutoCloseable {
   }
 
   /**
-   * The name of the preprocessing that CLIP's images need before {@link #encodeImages}: shorter side
-   * to {@link #imageSize}, bicubic, then the centre.
+   * The name of the preprocessing that CLIP's images need before {@link #encodeImages}: shorter
+   * side to {@link #imageSize}, bicubic, then the centre.
    */
   public String preprocessing() {
     return "BicubicRes" + imageSize + "Crop" + imageSize;

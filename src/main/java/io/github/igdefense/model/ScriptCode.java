@@ -22,11 +22,11 @@ import java.util.zip.ZipOutputStream;
  * Makes a traced TorchScript archive independent of the device and type it was traced on.
  *
  * <p>A trace has both baked into its code: {@code torch.to(x, torch.device("cuda:0"), 5)} converts
- * to half precision on the first GPU, whatever the weights are. Here the code is rewritten, as text,
- * before libtorch reads it: every device becomes the CPU, every floating-point type named in a
- * {@code torch.to} or a {@code dtype=} becomes the wanted one, and tensors stored for a GPU are
- * marked as the CPU's. (OpenAI's own loader changes the same constants in the loaded graph.) Weights
- * keep their type; convert them with {@link TorchScriptArchive#to}.
+ * to half precision on the first GPU, whatever the weights are. Here the code is rewritten, as
+ * text, before libtorch reads it: every device becomes the CPU, every floating-point type named in
+ * a {@code torch.to} or a {@code dtype=} becomes the wanted one, and tensors stored for a GPU are
+ * marked as the CPU's. (OpenAI's own loader changes the same constants in the loaded graph.)
+ * Weights keep their type; convert them with {@link TorchScriptArchive#to}.
  */
 final class ScriptCode {
   private static final Pattern DEVICE = Pattern.compile("torch\\.device\\(\"cuda(?::\\d+)?\"\\)");
@@ -69,7 +69,11 @@ final class ScriptCode {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "cannot write " + target + " (" + e.getMessage() + "); free space in the temporary folder",
+          "cannot write "
+              + target
+              + " ("
+              + e.getMessage()
+              + "); free space in the temporary folder",
           e);
     }
     return true;
@@ -120,7 +124,8 @@ final class ScriptCode {
   /** Code with the CPU for every device and {@code dtype} for every floating-point type. */
   static String code(String text, Dtype dtype) {
     String type = dtype == Dtype.FLOAT64 ? "7" : "6";
-    String onCpu = DEVICE.matcher(text).replaceAll(Matcher.quoteReplacement("torch.device(\"cpu\")"));
+    String onCpu =
+        DEVICE.matcher(text).replaceAll(Matcher.quoteReplacement("torch.device(\"cpu\")"));
     String typed = DTYPE.matcher(onCpu).replaceAll("dtype=" + type);
     return conversions(typed, type);
   }

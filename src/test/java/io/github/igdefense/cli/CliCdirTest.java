@@ -51,17 +51,23 @@ class CliCdirTest {
   private CliRun matrices(Object... further) {
     return CliRun.of(
         Stream.concat(
-                Stream.of("rank", "cdir", "--similarity-matrix", p, "--activations", q, "--out", out),
+                Stream.of(
+                    "rank", "cdir", "--similarity-matrix", p, "--activations", q, "--out", out),
                 Arrays.stream(further))
             .toArray());
   }
 
   @ParameterizedTest
   @CsvSource({
-    "soft_wpmi,,soft_wpmi", "wpmi,,wpmi", "rank_reorder,,rank_reorder",
-    "cos_similarity,,cos_similarity", "cos_similarity_cubed,,cos_similarity_cubed",
-    "soft_wpmi_gt,,soft_wpmi_gt_all", "soft_wpmi_gt,100,soft_wpmi_gt_top",
-    "cos_similarity_gt,,cos_similarity_gt", "cos_similarity_cubed_gt,,cos_similarity_cubed_gt",
+    "soft_wpmi,,soft_wpmi",
+    "wpmi,,wpmi",
+    "rank_reorder,,rank_reorder",
+    "cos_similarity,,cos_similarity",
+    "cos_similarity_cubed,,cos_similarity_cubed",
+    "soft_wpmi_gt,,soft_wpmi_gt_all",
+    "soft_wpmi_gt,100,soft_wpmi_gt_top",
+    "cos_similarity_gt,,cos_similarity_gt",
+    "cos_similarity_cubed_gt,,cos_similarity_cubed_gt",
     "majority_vote_gt,,majority_vote_gt"
   })
   void matricesGiveUnitFilesWithTheReferencesNumbers(String name, Integer topK, String expected) {
@@ -69,7 +75,15 @@ class CliCdirTest {
         topK == null
             ? matrices("--labels", y, "--similarity", name, "--dtype", "float64", "--json")
             : matrices(
-                "--labels", y, "--similarity", name, "--dtype", "float64", "--json", "--top-k", topK);
+                "--labels",
+                y,
+                "--similarity",
+                name,
+                "--dtype",
+                "float64",
+                "--json",
+                "--top-k",
+                topK);
     assertThat(run.exitCode()).as("%s", run).isZero();
     JsonNode json = run.json();
     assertThat(json.get("units").asInt()).isEqualTo(64);
@@ -95,8 +109,20 @@ class CliCdirTest {
     Npy.write(x, GOLDEN.get("e2e_image_features"));
     Npy.write(t, GOLDEN.get("e2e_text_features"));
     CliRun.ok(
-        "rank", "cdir", "--image-features", x, "--text-features", t, "--activations", q, "--dtype",
-        "float64", "--layer", "layer4", "--out", out);
+        "rank",
+        "cdir",
+        "--image-features",
+        x,
+        "--text-features",
+        t,
+        "--activations",
+        q,
+        "--dtype",
+        "float64",
+        "--layer",
+        "layer4",
+        "--out",
+        out);
     double[] actual = Npz.open(out.resolve("Q/layer4.npz")).get("importance").asDouble();
     double[] expected = GOLDEN.get("e2e_soft_wpmi_f64").asDouble();
     for (int i = 0; i < expected.length; i++) {
@@ -109,9 +135,25 @@ class CliCdirTest {
     String probe = CliData.probe(folder.resolve("probe.npz"), "y");
     Path cache = folder.resolve("cache");
     Object[] arguments = {
-      "rank", "cdir", "--checkpoint", CliData.MODEL, "--data", probe, "--layer", "layer4,layer2",
-      "--clip-model", golden("clip_tiny.pt"), "--vocabulary", VOCABULARY, "--classes", classes,
-      "--cache", cache, "--out", out, "--json"
+      "rank",
+      "cdir",
+      "--checkpoint",
+      CliData.MODEL,
+      "--data",
+      probe,
+      "--layer",
+      "layer4,layer2",
+      "--clip-model",
+      golden("clip_tiny.pt"),
+      "--vocabulary",
+      VOCABULARY,
+      "--classes",
+      classes,
+      "--cache",
+      cache,
+      "--out",
+      out,
+      "--json"
     };
     JsonNode json = CliRun.ok(arguments).json();
     assertThat(json.get("rankings")).hasSize(2);
@@ -131,7 +173,8 @@ class CliCdirTest {
         .isEqualTo(first);
     // Another prompt is another ranking; the features of the images are the cached ones.
     CliRun.ok(
-        Stream.concat(Arrays.stream(arguments), Stream.of("--template", "a photo of a {}.")).toArray());
+        Stream.concat(Arrays.stream(arguments), Stream.of("--template", "a photo of a {}."))
+            .toArray());
     assertThat(cache.toFile().list()).hasSize(3);
     assertThat(Npz.open(out.resolve("a1/layer4.npz")).get("importance").asDouble())
         .isNotEqualTo(first);
@@ -142,16 +185,38 @@ class CliCdirTest {
     String probe = CliData.probe(folder.resolve("probe.npz"), "y");
     JsonNode json =
         CliRun.ok(
-                "rank", "cdir", "--checkpoint", CliData.MODEL, "--data", probe, "--concepts",
-                "labels", "--pool", "max", "--top-k", 20, "--out", out, "--json")
+                "rank",
+                "cdir",
+                "--checkpoint",
+                CliData.MODEL,
+                "--data",
+                probe,
+                "--concepts",
+                "labels",
+                "--pool",
+                "max",
+                "--top-k",
+                20,
+                "--out",
+                out,
+                "--json")
             .json();
     assertThat(json.get("layer").asText()).isEqualTo("layer4");
     assertThat(json.get("provenance").get("parameters").get("top_k").asInt()).isEqualTo(20);
     // The ranking is one that the defense takes.
     assertThat(
             CliRun.ok(
-                    "predict", "--checkpoint", CliData.MODEL, "--data", CliData.IMAGES, "--ranking",
-                    out, "--keep", 20, "--out", folder.resolve("logits.npy"))
+                    "predict",
+                    "--checkpoint",
+                    CliData.MODEL,
+                    "--data",
+                    CliData.IMAGES,
+                    "--ranking",
+                    out,
+                    "--keep",
+                    20,
+                    "--out",
+                    folder.resolve("logits.npy"))
                 .err())
         .doesNotContain("warning");
   }
@@ -195,9 +260,16 @@ class CliCdirTest {
         clip(golden("clip_tiny.pt"), VOCABULARY, "--template", "a photo"), "with {} in the place");
     assertRefused(
         CliRun.of(
-            "rank", "cdir", "--checkpoint", CliData.MODEL, "--clip-model", golden("clip_tiny.pt"),
-            "--out", out),
-        "--vocabulary FILE", "--classes FILE");
+            "rank",
+            "cdir",
+            "--checkpoint",
+            CliData.MODEL,
+            "--clip-model",
+            golden("clip_tiny.pt"),
+            "--out",
+            out),
+        "--vocabulary FILE",
+        "--classes FILE");
     assertThat(out).doesNotExist();
   }
 
@@ -205,8 +277,19 @@ class CliCdirTest {
     return CliRun.of(
         Stream.concat(
                 Stream.of(
-                    "rank", "cdir", "--checkpoint", CliData.MODEL, "--data", CliData.IMAGES,
-                    "--clip-model", model, "--vocabulary", vocabulary, "--classes", classes, "--out",
+                    "rank",
+                    "cdir",
+                    "--checkpoint",
+                    CliData.MODEL,
+                    "--data",
+                    CliData.IMAGES,
+                    "--clip-model",
+                    model,
+                    "--vocabulary",
+                    vocabulary,
+                    "--classes",
+                    classes,
+                    "--out",
                     out),
                 Arrays.stream(further))
             .toArray());
@@ -243,8 +326,16 @@ class CliCdirTest {
     assertThat(matrices("--dtype", "float64").exitCode()).isZero();
     Path other = folder.resolve("other");
     CliRun.ok(
-        "rank", "cdir", "--similarity-matrix", p, "--activations", q, "--similarity", "wpmi",
-        "--out", other);
+        "rank",
+        "cdir",
+        "--similarity-matrix",
+        p,
+        "--activations",
+        q,
+        "--similarity",
+        "wpmi",
+        "--out",
+        other);
     JsonNode same = CliRun.ok("ranking", "compare", out, out, "--top", 8, "--json").json();
     assertThat(same.get("mean_jaccard").asDouble()).isEqualTo(1);
     assertThat(same.get("mean_spearman").asDouble()).isCloseTo(1, within(1e-12));

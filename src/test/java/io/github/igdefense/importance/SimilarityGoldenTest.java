@@ -59,8 +59,7 @@ class SimilarityGoldenTest {
   @MethodSource("similarities")
   void equalsTheReferenceInFloat64(String name, Similarity similarity) {
     try (PointerScope scope = new PointerScope()) {
-      Tensor scores =
-          similarity.score(f64("clip_feats"), f64("target_feats"), labels());
+      Tensor scores = similarity.score(f64("clip_feats"), f64("target_feats"), labels());
       assertThat(Tensors.shape(scores)).containsExactly(UNITS, CONCEPTS);
       double[] expected = GOLDEN.get(name).asDouble();
       assertClose(Tensors.toDoubles(scores), expected, 1e-9);
@@ -73,8 +72,7 @@ class SimilarityGoldenTest {
   void float32IsWithinItsTolerance(String name, Similarity similarity) {
     try (PointerScope scope = new PointerScope()) {
       double[] actual =
-          Tensors.toDoubles(
-              similarity.score(f32("clip_feats"), f32("target_feats"), labels()));
+          Tensors.toDoubles(similarity.score(f32("clip_feats"), f32("target_feats"), labels()));
       assertClose(actual, GOLDEN.get(name).asDouble(), 2e-4);
     }
   }
