@@ -1,5 +1,6 @@
 package io.github.igdefense.importance;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.Map;
@@ -20,8 +21,7 @@ import java.util.Map;
  * @param dtype type of the forward pass
  * @param seed of a random ranking
  * @param version of igdefense
- * @param parameters further parameters of the method by name, such as CD-IR's similarity; null if
- *     there are none
+ * @param parameters further settings of the method, such as {@code block_size}; or null
  */
 public record RankingProvenance(
     @JsonProperty("method") String method,
@@ -39,6 +39,10 @@ public record RankingProvenance(
     @JsonProperty("version") String version,
     @JsonProperty("parameters") @JsonInclude(JsonInclude.Include.NON_NULL)
         Map<String, Object> parameters) {
+
+  /** All of it. */
+  @JsonCreator
+  public RankingProvenance {}
 
   /** Without further parameters. */
   public RankingProvenance(
@@ -70,6 +74,25 @@ public record RankingProvenance(
         seed,
         version,
         null);
+  }
+
+  /** The same with other parameters. */
+  public RankingProvenance with(Map<String, Object> changed) {
+    return new RankingProvenance(
+        method,
+        architecture,
+        modelSha256,
+        layer,
+        data,
+        dataSha256,
+        images,
+        classCounts,
+        normalization,
+        signed,
+        dtype,
+        seed,
+        version,
+        changed);
   }
 
   /** What is known of a ranking without a record: nothing but the layer. */
