@@ -24,10 +24,10 @@ import java.util.Locale;
  *   <tr><td>{@code embedded[:train|test]}</td><td>the sample of Fashion-MNIST inside the jar</td></tr>
  * </table>
  *
- * <p>Where a split can be named, the default is {@code test} ({@code val} of ImageNet). After the path
- * may also stand, in any order, {@code :classes=FILE} and, of image folders, the name of a {@link
- * Preprocessing}, {@code :list=FILE}, {@code :map=FILE} and {@code :skip-unreadable}, which mean what
- * they do in {@link SourceOptions}; such a FILE may not contain a colon.
+ * <p>Where a split can be named, the default is {@code test} ({@code val} of ImageNet). After the
+ * path may also stand, in any order, {@code :classes=FILE} and, of image folders, the name of a
+ * {@link Preprocessing}, {@code :list=FILE}, {@code :map=FILE} and {@code :skip-unreadable}, which
+ * mean what they do in {@link SourceOptions}; such a FILE may not contain a colon.
  */
 public final class ImageSets {
   /** The forms of a specification, for help texts. */
@@ -36,6 +36,8 @@ public final class ImageSets {
           + " cifar10:DIR_OR_TAR[:train|test], cifar100:DIR_OR_TAR[:train|test][:coarse],"
           + " cifar10c:DIR:CORRUPTION:SEVERITY, cifar100c:DIR:CORRUPTION:SEVERITY or"
           + " embedded[:train|test]";
+
+  private static final int IMAGENET_CLASSES = 1000;
 
   /** Part of a distributed data set. */
   enum Split {
@@ -181,10 +183,14 @@ public final class ImageSets {
       return switch (kind) {
         case "npz" -> NpzImages.open(spec, path(rest));
         case "idx" -> IdxImages.open(spec, path(rest), part);
-        case "folder" -> FolderImages.open(spec, path(rest), options, Preprocessing.NONE);
+        case "folder" -> FolderImages.open(spec, path(rest), options, Preprocessing.NONE, 0);
         case "imagenet" ->
             FolderImages.open(
-                spec, imagenet(path(rest)), options, Preprocessing.parse("Res256Crop224"));
+                spec,
+                imagenet(path(rest)),
+                options,
+                Preprocessing.parse("Res256Crop224"),
+                IMAGENET_CLASSES);
         case "cifar10" -> CifarImages.open(spec, path(rest), part, 10, false);
         case "cifar100" -> CifarImages.open(spec, path(rest), part, 100, coarse);
         case "cifar10c" -> corrupted(10);
@@ -211,7 +217,13 @@ public final class ImageSets {
       Path inner = directory.resolve(part);
       if (split != null && !Files.isDirectory(inner)) {
         throw new InputException(
-            "expected a folder " + part + " in " + directory + ", found none; leave :" + part + " out"
+            "expected a folder "
+                + part
+                + " in "
+                + directory
+                + ", found none; leave :"
+                + part
+                + " out"
                 + " if the class folders lie in it directly");
       }
       return Files.isDirectory(inner) ? inner : directory;
