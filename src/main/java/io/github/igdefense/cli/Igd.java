@@ -32,6 +32,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       RankCommand.class,
+      RankingCommand.class,
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,

@@ -567,7 +567,18 @@ class CliContractTest {
   @Test
   void helpShowsEveryDefaultOnce() {
     for (String command :
-        List.of("demo", "rank loir", "predict", "attack", "eval", "train", "bench", "doctor")) {
+        List.of(
+            "demo",
+            "rank loir",
+            "rank cdir",
+            "ranking show",
+            "ranking compare",
+            "predict",
+            "attack",
+            "eval",
+            "train",
+            "bench",
+            "doctor")) {
       List<Object> line = new ArrayList<>(Arrays.asList((Object[]) command.split(" ")));
       line.add("--help");
       CliRun run = CliRun.ok(line.toArray());
