@@ -58,6 +58,34 @@ class Flat(nn.Module):
         return self.suffix(self.prefix(x))
 
 
+class InPlace(nn.Module):
+    """Both parts write into their input, as exported networks with nn.ReLU(inplace=True) may; images [N,1,4,4]."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(16, 7)
+        self.second = nn.Linear(7, 3)
+        self.relu = nn.ReLU(inplace=True)
+
+    @torch.jit.export
+    def prefix(self, x: Tensor) -> Tensor:
+        return self.first(x.sub_(0.5).flatten(1))
+
+    @torch.jit.export
+    def suffix(self, a: Tensor) -> Tensor:
+        return self.second(self.relu(a))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.suffix(self.prefix(x))
+
+
+class FixedBatch(nn.Module):
+    """A prefix that only takes one image at a time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(1, 12, 8, 8)
+
+
 class Prefix(nn.Module):
     def __init__(self, net):
         super().__init__()
@@ -87,17 +115,19 @@ def main(directory):
     # Saved in training mode on purpose: a reader has to switch dropout and batch statistics off.
     torch.jit.script(net.train()).save(f"{directory}/small.pt")
     net.eval()
-    x = torch.rand(4, 3, 16, 16)
+    x = torch.rand(5, 3, 16, 16)
     torch.jit.trace(Prefix(net).eval(), x).save(f"{directory}/small_prefix.pt")
     torch.jit.script(Suffix(net.linear).eval()).save(f"{directory}/small_suffix.pt")
     torch.jit.script(Flat().eval()).save(f"{directory}/flat.pt")
+    torch.jit.script(InPlace().eval()).save(f"{directory}/inplace.pt")
+    torch.jit.script(FixedBatch().eval()).save(f"{directory}/fixed_batch.pt")
     torch.save(net.state_dict(), f"{directory}/small_state.pt")
 
     net = net.double()
     x = x.double().requires_grad_(True)
     a = net.prefix(x)
     logits = net.suffix(a)
-    y = torch.tensor([0, 1, 2, 3])
+    y = torch.arange(5)
     nn.functional.cross_entropy(logits, y, reduction="sum").backward()
     drop = []
     with torch.no_grad():

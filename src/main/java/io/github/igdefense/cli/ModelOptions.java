@@ -1,5 +1,6 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
@@ -24,11 +25,11 @@ final class ModelOptions {
 
   @Option(
       names = "--checkpoint",
-      required = true,
       paramLabel = "FILE",
       description =
           "Weights: PyTorch (.pt, .pth), safetensors, or a shipped model: embedded:fashion-mnist,"
-              + " embedded:cifar10.")
+              + " embedded:cifar10. With --arch torchscript: an archive with the methods prefix and"
+              + " suffix.")
   String checkpoint;
 
   @Option(
@@ -49,6 +50,8 @@ final class ModelOptions {
       description = "Arithmetic: float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
 
+  @Mixin TorchScriptOptions torchscript = new TorchScriptOptions();
+
   @Mixin ComputeOptions compute;
 
   /** Parses an element type. */
@@ -65,18 +68,37 @@ final class ModelOptions {
 
   /** Opens the network and warns of tensors without use; the caller closes it. */
   StagedNetwork open() {
+    boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
+    if (exported) {
+      if (!inputNormalization.equals(InputNormalizations.AUTO)) {
+        throw new InputException(
+            "--input-normalization does not apply to --arch torchscript: what was exported does"
+                + " its own");
+      }
+      return torchscript.open(checkpoint, dtype);
+    }
     StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
     network.warnings().forEach(new Output()::warn);
     return network;
   }
 
+  /** The file that the model came from, or both. */
+  String source() {
+    return torchscript.source(checkpoint);
+  }
+
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
+    return stem(torchscript.named(checkpoint));
+  }
+
+  /** A checkpoint's name without folders and extension. */
+  static String stem(String file) {
     String name =
-        checkpoint.startsWith(Networks.EMBEDDED)
-            ? checkpoint.substring(Networks.EMBEDDED.length())
-            : Path.of(checkpoint).getFileName().toString();
+        file.startsWith(Networks.EMBEDDED)
+            ? file.substring(Networks.EMBEDDED.length())
+            : Path.of(file).getFileName().toString();
     int dot = name.lastIndexOf('.');
     return dot > 0 ? name.substring(0, dot) : name;
   }

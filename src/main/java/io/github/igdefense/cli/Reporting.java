@@ -89,7 +89,7 @@ final class Reporting {
         .provenance(
             Provenance.builder()
                 .version(Version.get(), System.getProperty("igd.commit"))
-                .model(network.architecture(), model.checkpoint, network.sha256())
+                .model(network.architecture(), model.source(), network.sha256())
                 .ranking(rankingFile, rankingSha256)
                 .data(
                     images.name(),
@@ -148,6 +148,9 @@ final class Reporting {
   Settings settings(
       AttackListOptions attacks, DifferentiableClassifier classifier, Integer evaluationRuns) {
     Map<String, String> other = new LinkedHashMap<>();
+    if (attacks.referenceOrder) {
+      other.put("order", "reference");
+    }
     if (classifier instanceof IgDefense defense) {
       return new Settings(
           attacks.parsedNorm().toString(),

@@ -17,7 +17,6 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -112,7 +111,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     try (PointerScope scope = new PointerScope()) {
       Tensor dense = Tensors.of(values, masks.classCount(), masks.units());
       this.maskBits = Tensors.keep(dense.to(ScalarType.Byte));
-      this.maskValues = Tensors.keep(dense.to(network.head().weight().scalar_type().intern()));
+      // The type of logits.
+      Dtype type = network.dtype() == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
+      this.maskValues = Tensors.keep(Tensors.to(dense, type));
     }
   }
 
@@ -239,18 +240,49 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
   }
 
-  /**
-   * The prefix recorded once for clean and noisy images; the head's gradient from the kernel, the
-   * smoothed logits' through autograd, both handed to the recording.
-   */
+  @Override
+  public ForwardPass record(Tensor x) {
+    checkOpen();
+    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf).logits());
+  }
+
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
     Tensor[] out = new Tensor[3];
-    long n = x.size(0);
     try (PointerScope scope = new PointerScope();
-        Recording recording =
-            network.record(
-                smoothing.enabled() ? torch.cat(Tensors.vector(x, noisy(x)), 0) : x, layer);
-        AutoGradMode on = new AutoGradMode(true)) {
+        AutoGradMode on = new AutoGradMode(true);
+        MaskedHeadPass pass = fusedPass(x)) {
+      Tensor logits = pass.logits().detach().requires_grad_(true);
+      Tensor losses = loss.of(logits);
+      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
+      out[0] = Tensors.keep(logits.detach());
+      out[1] = Tensors.keep(losses.detach());
+      out[2] = Tensors.keep(pass.gradient(gradLogits, false));
+    }
+    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  /** One recorded prefix of clean and noisy images, the masked head in the kernel. */
+  private MaskedHeadPass fusedPass(Tensor x) {
+    try (PointerScope scope = new PointerScope()) {
+      Recording recording =
+          network.recordPrefix(
+              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach())), 0) : x,
+              layer);
+      boolean done = false;
+      try {
+        MaskedHeadPass pass = fusedPass(recording, x.size(0));
+        done = true;
+        return pass;
+      } finally {
+        if (!done) {
+          recording.close();
+        }
+      }
+    }
+  }
+
+  private MaskedHeadPass fusedPass(Recording recording, long n) {
+    try (AutoGradMode on = new AutoGradMode(true)) {
       Tensor activation = recording.activation();
       Tensor clean = smoothing.enabled() ? activation.narrow(0, 0, n) : activation;
       Tensor smoothed = null;
@@ -259,39 +291,18 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         smoothed = activation.narrow(0, n, n * smoothing.samples()).detach().requires_grad_(true);
         first = mean(network.suffix(smoothed, layer), n);
       }
-      FusedOps.MaskedHead head = head(clean, first == null ? null : first.detach());
-      Tensor logits = head.logits().detach().requires_grad_(true);
-      Tensor losses = loss.of(logits);
-      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
-      FusedOps.MaskedHeadGradient gradient =
-          FusedOps.maskedHeadBackward(
-              gradLogits,
-              head,
-              clean,
-              network.head().weight(),
-              maskBits,
-              temperature,
-              first == null);
-      Tensor input;
-      if (first == null) {
-        input = recording.inputGradient(gradient.activation());
-      } else {
-        Tensor gradSmoothed = Gradients.grad(first, smoothed, gradient.firstLogits());
-        Tensor both =
-            recording.inputGradient(
-                torch.cat(Tensors.vector(gradient.activation(), gradSmoothed), 0));
-        long[] shape = Tensors.shape(x);
-        Tensor noisy =
-            both.narrow(0, n, n * smoothing.samples())
-                .view(n, smoothing.samples(), shape[1], shape[2], shape[3])
-                .sum(new long[] {1});
-        input = both.narrow(0, 0, n).add(noisy);
-      }
-      out[0] = Tensors.keep(logits.detach());
-      out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(input);
+      boolean own = first == null;
+      FusedOps.MaskedHead head = head(clean, own ? null : first.detach());
+      return new MaskedHeadPass(
+          recording,
+          smoothed,
+          first,
+          clean,
+          head,
+          gradLogits ->
+              FusedOps.maskedHeadBackward(
+                  gradLogits, head, clean, network.head().weight(), maskBits, temperature, own));
     }
-    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
@@ -351,7 +362,10 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);
     Tensor mask = torch.matmul(weights, maskValues);
     Tensor clean = passes.clean();
-    Tensor shaped = mask.to(clean.scalar_type().intern()).unsqueeze(2).unsqueeze(3);
+    Tensor shaped = mask.to(clean.scalar_type().intern());
+    for (long d = 2; d < clean.dim(); d++) {
+      shaped = shaped.unsqueeze(d);
+    }
     Tensor logits =
         layer.penultimate()
             ? torch.linear(

@@ -173,8 +173,7 @@ final class NetworkEngine implements AutoCloseable {
     }
     int residual = x;
     if (block.shortcut() != null) {
-      residual =
-          conv(builder, block.rawShortcut() ? x : entered, block.shortcut(), -1, false);
+      residual = conv(builder, block.rawShortcut() ? x : entered, block.shortcut(), -1, false);
       if (residual < 0) {
         return null;
       }

@@ -19,11 +19,11 @@ public abstract class Recording implements AutoCloseable {
 
   /**
    * The gradient with respect to the images [N,C,H,W] of the network's type, in the caller's scope.
-   * Call it once.
    *
    * @param gradActivation the gradient arriving at the activation, its shape
+   * @param more whether it will be called again; else memory may be given up on the way
    */
-  public abstract Tensor inputGradient(Tensor gradActivation);
+  public abstract Tensor inputGradient(Tensor gradActivation, boolean more);
 
   @Override
   public abstract void close();
@@ -36,7 +36,7 @@ public abstract class Recording implements AutoCloseable {
       }
 
       @Override
-      public Tensor inputGradient(Tensor gradActivation) {
+      public Tensor inputGradient(Tensor gradActivation, boolean more) {
         return Tensors.scoped(() -> recording.backward(gradActivation).to(type));
       }
 
@@ -63,8 +63,11 @@ public abstract class Recording implements AutoCloseable {
         }
 
         @Override
-        public Tensor inputGradient(Tensor gradActivation) {
-          return Gradients.grad(output, leaf, gradActivation);
+        public Tensor inputGradient(Tensor gradActivation, boolean more) {
+          return Tensors.scoped(
+              () ->
+                  Gradients.grad(
+                      Tensors.vector(output), leaf, Tensors.vector(gradActivation), more));
         }
 
         @Override

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.GradMode;
@@ -66,11 +67,12 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
-  private final List<Tensor> owned;
   private final String sha256;
   private final List<String> warnings;
   private final List<String> notes;
   private final NetworkEngine engine;
+  private final int classCount;
+  private final Runnable release;
   private volatile boolean closed;
 
   StagedNetwork(
@@ -81,7 +83,37 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       Optional<InputNormalization> normalization,
       List<Stage> stages,
       LinearHead head,
-      List<Tensor> owned,
+      List<? extends Pointer> owned,
+      String sha256,
+      List<String> warnings,
+      List<String> notes,
+      NetworkEngine engine) {
+    this(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        normalization,
+        stages,
+        head,
+        Math.toIntExact(head.weight().size(0)),
+        releaseOf(List.copyOf(owned), engine),
+        sha256,
+        warnings,
+        notes,
+        engine);
+  }
+
+  private StagedNetwork(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
+      List<Stage> stages,
+      LinearHead head,
+      int classCount,
+      Runnable release,
       String sha256,
       List<String> warnings,
       List<String> notes,
@@ -94,7 +126,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.normalization = normalization;
     this.stages = List.copyOf(stages);
     this.head = head;
-    this.owned = List.copyOf(owned);
+    this.classCount = classCount;
+    this.release = release;
     this.sha256 = sha256;
     this.warnings = List.copyOf(warnings);
     this.notes = List.copyOf(notes);
@@ -106,6 +139,45 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     this.layers = List.copyOf(maskable);
+  }
+
+  private static Runnable releaseOf(List<? extends Pointer> owned, NetworkEngine engine) {
+    return () -> {
+      if (engine != null) {
+        engine.close();
+      }
+      owned.forEach(Pointer::releaseReference);
+    };
+  }
+
+  /**
+   * A network whose last stage gives the logits itself, so that no layer counts as penultimate.
+   *
+   * @param release frees what the stages use
+   */
+  static StagedNetwork withoutHead(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      List<Stage> stages,
+      int classCount,
+      Runnable release,
+      String sha256) {
+    return new StagedNetwork(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        Optional.empty(),
+        stages,
+        null,
+        classCount,
+        release,
+        sha256,
+        List.of(),
+        List.of(),
+        null);
   }
 
   @Override
@@ -125,7 +197,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   @Override
   public int classCount() {
-    return (int) head.weight().size(0);
+    return classCount;
   }
 
   @Override
@@ -181,8 +253,15 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return layers.get(layers.size() - 1);
   }
 
-  /** Pooling and classifier after the last stage. */
+  /**
+   * Pooling and classifier after the last stage, which is then penultimate.
+   *
+   * @throws IllegalStateException where the last stage gives the logits itself (TorchScript)
+   */
   public LinearHead head() {
+    if (head == null) {
+      throw new IllegalStateException(architecture + " has no linear head of its own");
+    }
     return head;
   }
 
@@ -298,7 +377,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    *
    * @param x images [N,C,H,W]
    */
-  public Recording record(Tensor x, MaskableLayer layer) {
+  public Recording recordPrefix(Tensor x, MaskableLayer layer) {
     checkInput(x);
     if (engine != null) {
       CompiledNet.Recording recording = engine.record(x, layer.stage() + 1);
@@ -328,12 +407,16 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   private Tensor applyHead(Tensor activation) {
+    if (head == null) {
+      return activation;
+    }
     return torch.linear(pool(activation), head.weight(), new TensorOptional(head.bias()));
   }
 
   /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
   public Tensor pool(Tensor activation) {
-    return Tensors.scoped(() -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+    return Tensors.scoped(
+        () -> activation.to(head().weight().scalar_type()).mean(new long[] {2, 3}));
   }
 
   @Override
@@ -350,17 +433,25 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     }
     Tensor[] out = new Tensor[3];
     try (PointerScope scope = new PointerScope();
-        Recording recording = record(x, penultimate());
+        NetworkPass pass = pass(x);
         AutoGradMode on = new AutoGradMode(true)) {
-      Tensor activation = recording.activation().detach().requires_grad_(true);
-      Tensor logits = applyHead(activation);
+      Tensor logits = pass.logits().detach().requires_grad_(true);
       Tensor losses = loss.of(logits);
-      Tensor gradient = Gradients.grad(losses.sum(), activation, null);
+      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
       out[0] = Tensors.keep(logits.detach());
       out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(recording.inputGradient(gradient));
+      out[2] = Tensors.keep(pass.gradient(gradLogits));
     }
     return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  @Override
+  public ForwardPass record(Tensor x) {
+    return engine == null ? Gradients.record(x, this::forward) : pass(x);
+  }
+
+  private NetworkPass pass(Tensor x) {
+    return new NetworkPass(recordPrefix(x, penultimate()), head, this::applyHead);
   }
 
   /**
@@ -406,10 +497,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public void close() {
     if (!closed) {
       closed = true;
-      if (engine != null) {
-        engine.close();
-      }
-      owned.forEach(Tensors::free);
+      release.run();
     }
   }
 }

@@ -14,8 +14,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * convolutional networks).
  *
  * <p>A network is a list of values; value 0 is the input [C,H,W]. Build it with a {@link Builder},
- * then run it between any two values. With {@link Precision#FLOAT32} each number is split into three
- * bfloat16 parts, which hold all its bits, and six products are added in float32. An image's results do not depend on the other images, their number or the threads.
+ * then run it between any two values. With {@link Precision#FLOAT32} each number is split into
+ * three bfloat16 parts, which hold all its bits, and six products are added in float32. An image's
+ * results do not depend on the other images, their number or the threads.
  *
  * <p>Owns native memory until {@link #close}: packed weights, and working memory that is kept for
  * the next calls (all activations of 16 images per batch group in flight when gradients are
@@ -55,7 +56,9 @@ public final class CompiledNet implements AutoCloseable {
     return IgdKernels.igd_jni_net_accelerated() != 0;
   }
 
-  /** Builds a network from its input on. Not thread-safe. Close it if {@link #build} is not reached. */
+  /**
+   * Builds a network from its input on. Not thread-safe. Close it if {@link #build} is not reached.
+   */
   public static final class Builder implements AutoCloseable {
     private final java.util.List<int[]> shapes = new java.util.ArrayList<>();
     private long handle;
@@ -93,7 +96,13 @@ public final class CompiledNet implements AutoCloseable {
      * @return the new value; -1 if the engine does not do such a convolution
      */
     public int conv(
-        int input, Tensor weight, Tensor bias, int stride, int padding, int residual, boolean relu) {
+        int input,
+        Tensor weight,
+        Tensor bias,
+        int stride,
+        int padding,
+        int residual,
+        boolean relu) {
       try (PointerScope scope = new PointerScope()) {
         int kernel = (int) weight.size(2);
         int value =
@@ -130,8 +139,7 @@ public final class CompiledNet implements AutoCloseable {
 
     /** Maximum over windows. */
     public int maxPool(int input, int kernel, int stride, int padding) {
-      int value =
-          value(IgdKernels.igd_jni_net_max_pool(handle, input, kernel, stride, padding));
+      int value = value(IgdKernels.igd_jni_net_max_pool(handle, input, kernel, stride, padding));
       return shape(value, input, shapes.get(input)[0], kernel, stride, padding);
     }
 
@@ -301,8 +309,7 @@ public final class CompiledNet implements AutoCloseable {
       }
       return Tensors.scoped(
           () -> {
-            Tensor g =
-                gradOutput.to(ScalarType.Float).contiguous(torch.MemoryFormat.ChannelsLast);
+            Tensor g = gradOutput.to(ScalarType.Float).contiguous(torch.MemoryFormat.ChannelsLast);
             // A size of 1 lets a tensor count as channels-last with other strides; the values lie
             // the same way.
             Tensor gx =

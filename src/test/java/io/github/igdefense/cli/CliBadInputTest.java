@@ -104,7 +104,12 @@ class CliBadInputTest {
         new Case(PREDICT + "--data IMAGES --checkpoint IN/deep.safetensors", "layer1.2.", "rn18"),
         new Case(
             PREDICT + "--data IMAGES --checkpoint embedded:nothing", "fashion-mnist", "nothing"),
-        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "resnet"),
+        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "wrn-DEPTH-WIDTH", "resnet"),
+        new Case(PREDICT + GOOD + "--arch wrn-33-10", "6n+4", "wrn-33-10"),
+        new Case(PREDICT + GOOD + "--arch wrn", "conv1", "its tensors fit rn18"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5", "imagenet", "'0.5'"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5,0", "positive deviations"),
+        new Case(PREDICT + GOOD + "--input-normalization 0,0,1,1", "3 channels", "2 values"),
         // Layers, units and rankings.
         new Case(RANK + "--data IMAGES --layer layer9", "layer1", "layer4", "'layer9'"),
         new Case(RANKED + "--layer bn1", "layer3 with 32 units", "'bn1'"),
@@ -152,6 +157,11 @@ class CliBadInputTest {
         new Case(ATTACK + "--attack apgd-ce --restarts 0", "--restarts"),
         new Case(ATTACK + "--attack apgd-t --targets 0", "--targets"),
         new Case(ATTACK + "--attack apgd-t --eot 0", "--eot"),
+        new Case(ATTACK + "--attack square --queries 0", "--queries"),
+        new Case(ATTACK + "--attack square --loss hinge", "margin or ce", "'hinge'"),
+        new Case(ATTACK + "--attack apgd-ce --loss cw", "no loss for apgd-ce", "'cw'"),
+        new Case(ATTACK + "--attack rays --norm L2", "rays supports (Linf)", "L2"),
+        new Case(ATTACK + "--attack gama-pgd --norm L1", "gama-pgd supports (Linf)", "L1"),
         new Case(EVAL + "--evaluations 4", "odd", "4"),
         new Case(EVAL + "--evaluations -1", "odd", "-1"),
         // Computing.

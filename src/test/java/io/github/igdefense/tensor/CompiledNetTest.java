@@ -83,8 +83,7 @@ class CompiledNetTest {
 
   private static double relative(Tensor got, Tensor expected) {
     Tensor difference = got.to(ScalarType.Double).sub(expected);
-    return Math.sqrt(
-        Tensors.sum(difference.mul(difference)) / Tensors.sum(expected.mul(expected)));
+    return Math.sqrt(Tensors.sum(difference.mul(difference)) / Tensors.sum(expected.mul(expected)));
   }
 
   @ParameterizedTest
