@@ -24,7 +24,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param loss highest loss visited; NaN where the image was not attacked
  * @param prediction class at the point that is kept
  * @param gradients gradients computed
- * @param queries forward passes without a gradient
+ * @param queries forward passes, those for gradients among them
  * @param zeroGradients images whose gradient was zero everywhere at a start
  * @param seconds wall time
  * @param adversarial the point that is kept: misclassified where one was found
@@ -80,7 +80,7 @@ record AttackBatch(
         result.bestLoss(),
         prediction,
         result.gradientEvaluations(),
-        new long[n],
+        result.queries(),
         result.zeroGradientImages(),
         seconds,
         adversarial,

@@ -1,6 +1,7 @@
 package io.github.igdefense.evaluation;
 
 import io.github.igdefense.attack.Attack;
+import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.Classifier;
@@ -22,14 +23,21 @@ import io.github.igdefense.model.DifferentiableClassifier;
  * @param seed of every batch's draws
  * @param judge decides whether an image counts as correct
  * @param everyImage also attack images that are misclassified from the start: for transfer
+ * @param order of restarts, targets and images within a batch
  */
 public record AttackEvaluation(
-    int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+    int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage, RunOrder order) {
   /** Checks the batch size. */
   public AttackEvaluation {
     if (batchSize < 1) {
       throw new InputException("expected a positive batch size, got " + batchSize);
     }
+  }
+
+  /** In the fast order. */
+  public AttackEvaluation(
+      int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+    this(batchSize, seed, judge, everyImage, RunOrder.FAST);
   }
 
   /**
@@ -73,7 +81,7 @@ public record AttackEvaluation(
     }
     Journal journal =
         state.journal(
-            task + "/" + plan.name(), plan.parameters() + " every=" + everyImage + " seed=" + seed);
+            task + "/" + plan.name(), plan.parameters() + " every=" + everyImage + " seed=" + seed + " " + order);
     return new CascadeRun(this, plan, model, judged, images, cleanCorrect, journal, listener).run();
   }
 }

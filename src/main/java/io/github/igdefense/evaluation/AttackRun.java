@@ -33,7 +33,7 @@ public final class AttackRun {
    * @param attacked images it was shown
    * @param seconds wall time
    * @param gradientEvaluations gradients computed, summed over images
-   * @param queries forward passes without a gradient, summed over images
+   * @param queries forward passes, summed over images
    * @param zeroGradientImages images whose gradient was zero everywhere at a start
    */
   public record Stage(
@@ -179,7 +179,7 @@ public final class AttackRun {
     return gradients.clone();
   }
 
-  /** Forward passes without a gradient per image [N]. */
+  /** Forward passes per image [N]. */
   public long[] queriesPerImage() {
     return queries.clone();
   }
@@ -189,7 +189,7 @@ public final class AttackRun {
     return Arrays.stream(gradients).sum();
   }
 
-  /** Forward passes without a gradient, summed over images. */
+  /** Forward passes, summed over images. */
   public long queries() {
     return Arrays.stream(queries).sum();
   }

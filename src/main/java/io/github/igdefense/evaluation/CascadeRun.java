@@ -143,7 +143,7 @@ final class CascadeRun {
             : plan.name() + " " + (stage < 0 ? "for transfer" : attack.name());
     PointSelection selection = all || both ? PointSelection.ALL : PointSelection.CORRECT;
     try (AttackContext context = AttackContext.seeded(settings.seed() + plan.seedOffset())) {
-      AttackContext selected = context.withSelection(selection);
+      AttackContext selected = context.withOrder(settings.order()).withSelection(selection);
       Predictions.forEach(
           model,
           images,
