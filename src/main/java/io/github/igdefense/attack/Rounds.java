@@ -58,9 +58,7 @@ record Rounds(
         }
         // Rounds side by side where the images left fill the batch in part only.
         int abreast =
-            stops && run.abreast()
-                ? Math.min(rounds - round, Math.max(n / active.length, 1))
-                : 1;
+            stops && run.abreast() ? Math.min(rounds - round, Math.max(n / active.length, 1)) : 1;
         int[] rows = repeat(active, abreast);
         try (PointerScope roundScope = new PointerScope()) {
           Tensor rowX = stops || rows.length < n ? Tensors.rows(x, rows) : x;
