@@ -112,11 +112,14 @@ record SquareRun(
         return true;
       }
       keepBest();
+      if (stay.length == 0) {
+        return false;
+      }
       lanes.keep(stay);
       point = Rows.compact(point, stay);
       lower = lower == null ? null : Rows.compact(lower, stay);
       upper = upper == null ? null : Rows.compact(upper, stay);
-      return stay.length > 0;
+      return true;
     }
 
     void next(int query) {
@@ -162,9 +165,7 @@ record SquareRun(
     }
 
     void finish() {
-      if (lanes.size() > 0) {
-        keepBest();
-      }
+      keepBest();
       input.context().trace().end(best);
     }
 
