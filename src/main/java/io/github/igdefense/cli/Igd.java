@@ -32,11 +32,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       RankCommand.class,
+      RankingCommand.class,
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,
       CorruptionsCommand.class,
       TrainCommand.class,
+      InspectCommand.class,
       BenchCommand.class,
       SubsetCommand.class,
       ExportCommand.class,

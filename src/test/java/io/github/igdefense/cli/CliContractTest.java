@@ -570,6 +570,9 @@ class CliContractTest {
         List.of(
             "demo",
             "rank loir",
+            "rank cdir",
+            "ranking show",
+            "ranking compare",
             "predict",
             "attack",
             "eval",
