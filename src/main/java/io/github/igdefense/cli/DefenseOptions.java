@@ -90,9 +90,15 @@ final class DefenseOptions {
   }
 
   int keep(MaskableLayer target) {
+    return keep(target, "--keep");
+  }
+
+  int keep(MaskableLayer target, String option) {
     if (keep != null && (keep < 1 || keep > target.units())) {
       throw new InputException(
-          "expected --keep between 1 and "
+          "expected "
+              + option
+              + " between 1 and "
               + target.units()
               + ", the units of "
               + target.name()
@@ -107,14 +113,8 @@ final class DefenseOptions {
     return RankingFiles.read(ranking, target.name(), target.units(), network.classCount());
   }
 
-  /**
-   * The defended classifier; the caller closes it.
-   *
-   * @param noise the stream of the smoothed pass, the caller's
-   */
-  IgDefense open(StagedNetwork network, Rng noise, Output output) {
-    int units = keep(layer(network));
-    Ranking read = ranking(network);
+  /** Warns where a ranking says that it was made for another checkpoint. */
+  void warnOfOtherModel(Ranking read, StagedNetwork network, Output output) {
     if (read.provenance().modelSha256() != null
         && !read.provenance().modelSha256().equals(network.sha256())) {
       output.warn(
@@ -124,6 +124,17 @@ final class DefenseOptions {
               + network.sha256().substring(0, Math.min(12, network.sha256().length()))
               + "...)");
     }
+  }
+
+  /**
+   * The defended classifier; the caller closes it.
+   *
+   * @param noise the stream of the smoothed pass, the caller's
+   */
+  IgDefense open(StagedNetwork network, Rng noise, Output output) {
+    int units = keep(layer(network));
+    Ranking read = ranking(network);
+    warnOfOtherModel(read, network, output);
     ClassMasks masks = ClassMasks.of(read, units);
     if (read.degenerate(units)) {
       output.warn(

@@ -35,6 +35,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,
+      AnalyzeCommand.class,
       TrainCommand.class,
       BenchCommand.class,
       DoctorCommand.class,
