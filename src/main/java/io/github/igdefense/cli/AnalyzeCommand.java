@@ -129,12 +129,12 @@ final class AnalyzeCommand implements Callable<Integer> {
                       radius.value(),
                       epsilon,
                       method,
-                      target.name(),
-                      k,
+                      null,
+                      null,
                       null,
                       null,
                       model.compute.batchSize,
-                      Map.of()));
+                      Map.of("Layer", target.name() + ", " + k + " important units per class")));
       AnalysisReport.add(report, analysis);
       reporting.write(out, report);
       return 0;
