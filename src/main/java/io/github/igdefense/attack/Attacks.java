@@ -18,11 +18,13 @@ public final class Attacks {
   static {
     MAKERS.put(
         "fgsm",
-        (norm, epsilon, steps, options) -> new Fgsm(norm, epsilon, options.eotIterations()));
+        (norm, epsilon, steps, options) ->
+            new Fgsm(loss(options), norm, epsilon, options.eotIterations()));
     MAKERS.put(
         "pgd",
         (norm, epsilon, steps, options) ->
             new Pgd(
+                loss(options),
                 norm,
                 epsilon,
                 steps,
@@ -52,6 +54,10 @@ public final class Attacks {
             .withRestarts(options.restarts())
             .withEot(options.eotIterations())
             .withLargerEpsilon(largerEpsilon(norm, steps, options));
+  }
+
+  private static Apgd.Loss loss(AttackOptions options) {
+    return options.loss() == null ? Apgd.Loss.CE : Apgd.Loss.parse(options.loss());
   }
 
   private static boolean largerEpsilon(Norm norm, int steps, AttackOptions options) {

@@ -238,6 +238,15 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
   }
 
+  /** Kept where the defense runs on libtorch's operations alone; see {@link #lossGradient}. */
+  @Override
+  public ForwardPass record(Tensor x) {
+    checkOpen();
+    return fused
+        ? DifferentiableClassifier.super.record(x)
+        : Gradients.record(x, leaf -> plain(leaf).logits());
+  }
+
   /**
    * The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes
    * on.

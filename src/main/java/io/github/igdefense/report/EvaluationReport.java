@@ -1,13 +1,15 @@
 package io.github.igdefense.report;
 
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.EvaluationResult;
+import io.github.igdefense.evaluation.Finding;
+import io.github.igdefense.evaluation.Predictions;
 import io.github.igdefense.evaluation.Timing;
 import io.github.igdefense.evaluation.Warnings;
 import io.github.igdefense.importance.Ranking;
@@ -26,27 +28,6 @@ import org.bytedeco.pytorch.Tensor;
 /** Turns the results of a {@link Comparison} into the parts of a {@link RunReport}. Stateless. */
 public final class EvaluationReport {
   private static final int GALLERY_IMAGES = 8;
-  private static final Map<String, String[]> ATTACKS =
-      Map.of(
-          "fgsm",
-          new String[] {"FGSM", "One step along the sign of the gradient of the cross-entropy."},
-          "pgd",
-          new String[] {
-            "PGD", "Steps along the gradient of the cross-entropy from a random start."
-          },
-          "apgd-ce",
-          new String[] {
-            "APGD-CE", "Auto-PGD on the cross-entropy: the step size halves where progress stalls."
-          },
-          "apgd-dlr",
-          new String[] {"APGD-DLR", "Auto-PGD on the difference of logits ratio."},
-          "apgd-cw",
-          new String[] {"APGD-CW", "Auto-PGD on the Carlini-Wagner margin."},
-          "apgd-t",
-          new String[] {
-            "APGD-T",
-            "Auto-PGD on the targeted difference of logits ratio, one target class after another."
-          });
 
   private EvaluationReport() {}
 
@@ -57,8 +38,8 @@ public final class EvaluationReport {
    */
   public static void add(RunReport.Builder report, Comparison comparison, List<Timing> timings) {
     report.classNames(comparison.images().classNames());
-    for (Attack attack : comparison.attacks()) {
-      report.attack(describe(attack));
+    for (AttackPlan plan : comparison.plans().all()) {
+      report.attack(describe(plan));
     }
     List<String> seen = new ArrayList<>();
     for (int i = 0; i < comparison.rows().size(); i++) {
@@ -66,6 +47,9 @@ public final class EvaluationReport {
       EvaluationResult result = row.evaluation().result();
       report.classifier(
           classifier(row, result, i == 0 || timings.isEmpty() ? null : timings.get(i)));
+      for (Finding finding : result.findings()) {
+        report.warning(Warning.caution(finding.code(), row.title() + ": " + finding.text()));
+      }
       for (String warning : Warnings.aboutMethod(result)) {
         if (!seen.contains(warning)) {
           seen.add(warning);
@@ -91,17 +75,30 @@ public final class EvaluationReport {
       RunReport.Builder report, String title, Evaluation evaluation, ImageSet images) {
     EvaluationResult result = evaluation.result();
     report.classNames(images.classNames());
-    evaluation.attacks().values().forEach(run -> report.attack(describe(run.attack())));
+    evaluation.attacks().values().forEach(run -> report.attack(describe(run.plan())));
     report.classifier(classifier(new Comparison.Row("evaluated", title, evaluation), result, null));
+    result
+        .findings()
+        .forEach(finding -> report.warning(Warning.caution(finding.code(), finding.text())));
     Warnings.aboutMethod(result)
         .forEach(warning -> report.warning(Warning.caution("evaluation", warning)));
   }
 
-  private static AttackDescription describe(Attack attack) {
-    String[] text = ATTACKS.getOrDefault(attack.name(), new String[] {attack.name(), ""});
+  private static AttackDescription describe(AttackPlan plan) {
+    String[] text = AttackTexts.of(plan.name());
     Map<String, String> parameters = new LinkedHashMap<>();
-    attack.parameters().forEach((name, value) -> parameters.put(name, String.valueOf(value)));
-    return new AttackDescription(attack.name(), text[0], text[1], parameters);
+    plan.parameters()
+        .forEach(
+            (name, value) -> {
+              if (value instanceof List<?> list) {
+                for (int i = 0; i < list.size(); i++) {
+                  parameters.put("stage " + (i + 1), String.valueOf(list.get(i)));
+                }
+              } else {
+                parameters.put(name, String.valueOf(value));
+              }
+            });
+    return new AttackDescription(plan.name(), text[0], text[1], parameters);
   }
 
   private static ClassifierResult classifier(
@@ -145,7 +142,7 @@ public final class EvaluationReport {
    * them.
    */
   private static void gallery(RunReport.Builder report, Comparison comparison) {
-    if (comparison.attacks().isEmpty()) {
+    if (comparison.base().evaluation().attacks().isEmpty()) {
       return;
     }
     AttackRun run = comparison.base().evaluation().attacks().values().iterator().next();
@@ -168,18 +165,18 @@ public final class EvaluationReport {
         String pseudoLabel = null;
         if (defense != null) {
           IgDefense.Forward forward = defense.forward(attacked);
-          defended = names.get(argmax(forward.logits()));
-          pseudoLabel = names.get(argmax(forward.firstLogits()));
+          defended = names.get(predicted(forward.logits()));
+          pseudoLabel = names.get(predicted(forward.firstLogits()));
         }
         report.galleryItem(
             new GalleryItem(
                 i,
                 names.get(clean.label(i)),
-                names.get(argmax(base.logits(x))),
-                names.get(argmax(base.logits(attacked))),
+                names.get(predicted(base.logits(x))),
+                names.get(predicted(base.logits(attacked))),
                 defended,
                 pseudoLabel,
-                run.attack().name(),
+                run.plan().name(),
                 new Picture(clean.channels(), clean.height(), clean.width(), before),
                 new Picture(clean.channels(), clean.height(), clean.width(), after)));
       }
@@ -205,15 +202,9 @@ public final class EvaluationReport {
         Tensors.of(pixels, 1, set.channels(), set.height(), set.width()), classifier.dtype());
   }
 
-  private static int argmax(Tensor logits) {
+  private static int predicted(Tensor logits) {
     double[] values = Tensors.toDoubles(logits);
-    int best = 0;
-    for (int i = 1; i < values.length; i++) {
-      if (values[i] > values[best]) {
-        best = i;
-      }
-    }
-    return best;
+    return Predictions.argmax(values, 0, values.length);
   }
 
   /** A ranking as a picture. */

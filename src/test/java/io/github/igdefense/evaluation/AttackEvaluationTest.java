@@ -9,6 +9,7 @@ import io.github.igdefense.attack.Apgd;
 import io.github.igdefense.attack.Attack;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
+import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.attack.TargetedApgd;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
@@ -71,7 +72,8 @@ class AttackEvaluationTest {
             (int) file.get("hp_batch_size").asLong()[0],
             file.get("seed").asLong()[0],
             RepeatedEvaluation.DEFAULT,
-            false);
+            false,
+            RunOrder.REFERENCE);
     boolean[] robust = Predictions.of(network, images, 10).correct();
     assertThat(robust).isEqualTo(file.get("robust_before").asBoolean());
 

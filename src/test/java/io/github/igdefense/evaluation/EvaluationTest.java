@@ -85,11 +85,23 @@ class EvaluationTest {
         attacks,
         transfer,
         worst == null ? null : new WorstCaseOutcome(worst, 0, 1, List.of()),
+        List.of(),
         List.of());
   }
 
   private static AttackOutcome attack(double accuracy, int zeros, int steps) {
-    return new AttackOutcome(accuracy, List.of(), accuracy, 1, 1, zeros, Map.of("steps", steps));
+    return new AttackOutcome(
+        accuracy,
+        List.of(),
+        accuracy,
+        accuracy,
+        0,
+        1,
+        1,
+        0,
+        zeros,
+        List.of(),
+        Map.of("steps", steps));
   }
 
   @Test
