@@ -36,6 +36,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       AttackCommand.class,
       EvalCommand.class,
       AnalyzeCommand.class,
+      StudyCommand.class,
       TrainCommand.class,
       BenchCommand.class,
       DoctorCommand.class,

@@ -86,4 +86,50 @@ public abstract sealed class InputDefense implements DifferentiableClassifier
     }
     return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
+
+  /** One move and one forward pass of the base, from which any number of gradients is taken. */
+  @Override
+  public final ForwardPass record(Tensor x) {
+    Tensor points;
+    Tensor jacobian;
+    try (PointerScope scope = new PointerScope()) {
+      Moved moved = move(x.detach());
+      points = Tensors.keep(moved.points());
+      boolean full = mode == GradientMode.FULL && moved.jacobian() != null;
+      jacobian = full ? Tensors.keep(moved.jacobian()) : null;
+    }
+    ForwardPass pass;
+    try {
+      pass = base.record(points);
+    } catch (RuntimeException e) {
+      Tensors.free(points);
+      Tensors.free(jacobian);
+      throw e;
+    }
+    return new ForwardPass() {
+      private boolean closed;
+
+      @Override
+      public Tensor logits() {
+        return pass.logits();
+      }
+
+      @Override
+      public Tensor gradient(Tensor weights) {
+        return jacobian == null
+            ? pass.gradient(weights)
+            : Tensors.scoped(() -> pass.gradient(weights).mul(jacobian));
+      }
+
+      @Override
+      public void close() {
+        if (!closed) {
+          closed = true;
+          pass.close();
+          Tensors.free(points);
+          Tensors.free(jacobian);
+        }
+      }
+    };
+  }
 }

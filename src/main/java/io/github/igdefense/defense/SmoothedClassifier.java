@@ -81,6 +81,11 @@ public final class SmoothedClassifier implements DifferentiableClassifier {
     return Gradients.of(x, this::forward, loss);
   }
 
+  @Override
+  public ForwardPass record(Tensor x) {
+    return Gradients.record(x, this::forward);
+  }
+
   private Tensor forward(Tensor x) {
     return Tensors.scoped(
         () -> {

@@ -2,7 +2,6 @@ package io.github.igdefense.evaluation;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.NoiseSource;
@@ -42,7 +41,7 @@ public record Ablation(
    * @throws InputException without noise, or if the two do not fit
    */
   public static List<Ablation> run(
-      StudyRunner runner, DefenseSpec loir, DefenseSpec cdir, List<Attack> attacks) {
+      StudyRunner runner, DefenseSpec loir, DefenseSpec cdir, Comparison.Plans plans) {
     if (!loir.smoothing().enabled()) {
       throw new InputException(
           "an ablation compares rows with and without smoothing: set --smoothing-sigma above 0");
@@ -57,7 +56,7 @@ public record Ablation(
     StagedNetwork network = runner.network();
     Smoothing noise = loir.smoothing();
     List<Ablation> rows = new ArrayList<>();
-    rows.add(new Ablation(1, "none", false, runner.base(attacks)));
+    rows.add(new Ablation(1, "none", false, runner.base(plans)));
     Map<String, String> smoothed = new LinkedHashMap<>();
     smoothed.put("mask", "none, one pass");
     smoothed.put("sigma", Double.toString(noise.sigma()));
@@ -70,7 +69,7 @@ public record Ablation(
             runner.point(
                 "one pass, smoothing",
                 smoothed,
-                attacks,
+                plans,
                 rng -> new SmoothedClassifier(network, noise, NoiseSource.fresh(rng)))));
     DefenseSpec plain = loir.withSmoothing(Smoothing.NONE);
     MaskableLayer layer = network.layer(loir.ranking().layer());
@@ -82,19 +81,19 @@ public record Ablation(
             layer.units(),
             loir.keep(),
             runner.settings().seed());
-    rows.add(row(runner, "none", plain, attacks, rng -> plain.open(network, rng, full)));
-    rows.add(row(runner, "random", plain, attacks, rng -> plain.open(network, rng, random)));
-    rows.add(row(runner, "random", loir, attacks, rng -> loir.open(network, rng, random)));
+    rows.add(row(runner, "none", plain, plans, rng -> plain.open(network, rng, full)));
+    rows.add(row(runner, "random", plain, plans, rng -> plain.open(network, rng, random)));
+    rows.add(row(runner, "random", loir, plans, rng -> loir.open(network, rng, random)));
     if (cdir == null) {
       rows.add(new Ablation(2, "cdir", false, null));
       rows.add(new Ablation(2, "cdir", true, null));
     } else {
       DefenseSpec quiet = cdir.withSmoothing(Smoothing.NONE);
-      rows.add(row(runner, "cdir", quiet, attacks, rng -> quiet.open(network, rng)));
-      rows.add(row(runner, "cdir", cdir, attacks, rng -> cdir.open(network, rng)));
+      rows.add(row(runner, "cdir", quiet, plans, rng -> quiet.open(network, rng)));
+      rows.add(row(runner, "cdir", cdir, plans, rng -> cdir.open(network, rng)));
     }
-    rows.add(row(runner, "loir", plain, attacks, rng -> plain.open(network, rng)));
-    rows.add(row(runner, "loir", loir, attacks, rng -> loir.open(network, rng)));
+    rows.add(row(runner, "loir", plain, plans, rng -> plain.open(network, rng)));
+    rows.add(row(runner, "loir", loir, plans, rng -> loir.open(network, rng)));
     return rows;
   }
 
@@ -102,7 +101,7 @@ public record Ablation(
       StudyRunner runner,
       String mask,
       DefenseSpec spec,
-      List<Attack> attacks,
+      Comparison.Plans plans,
       Function<Rng, DifferentiableClassifier> maker) {
     Map<String, String> what = new LinkedHashMap<>(spec.parameters());
     if (mask.equals("none") || mask.equals("random")) {
@@ -111,6 +110,6 @@ public record Ablation(
     }
     boolean noisy = spec.smoothing().enabled();
     String name = "two passes, " + mask + (noisy ? ", smoothing" : "");
-    return new Ablation(2, mask, noisy, runner.point(name, what, attacks, maker));
+    return new Ablation(2, mask, noisy, runner.point(name, what, plans, maker));
   }
 }

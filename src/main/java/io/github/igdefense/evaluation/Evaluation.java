@@ -211,20 +211,6 @@ public final class Evaluation {
   }
 
   /**
-   * Adds an attack on this classifier that was run before, as a column.
-   *
-   * @throws IllegalArgumentException if the run has another number of images, or an attack of this
-   *     name was added
-   */
-  public void add(AttackRun run) {
-    String name = run.attack().name();
-    if (run.best().size() != images.size() || attacks.putIfAbsent(name, run) != null) {
-      throw new IllegalArgumentException(
-          "expected a first run of " + name + " over " + images.size() + " images");
-    }
-  }
-
-  /**
    * Shows the classifier the highest-loss points of an attack on another one and adds the result as
    * a column.
    *

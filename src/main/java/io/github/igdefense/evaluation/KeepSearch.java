@@ -2,7 +2,6 @@ package io.github.igdefense.evaluation;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.InputException;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -50,12 +49,12 @@ public record KeepSearch(
    * @throws InputException for a tolerance out of range
    */
   public static KeepSearch run(
-      StudyRunner runner, DefenseSpec defense, double tolerance, List<Attack> attacks) {
+      StudyRunner runner, DefenseSpec defense, double tolerance, Comparison.Plans plans) {
     if (!(tolerance >= 0 && tolerance < 1)) {
       throw new InputException(
           "expected a tolerance of 0 to below 1 (a share of the images), got " + tolerance);
     }
-    double baseClean = runner.base(List.of()).clean();
+    double baseClean = runner.base(StudyRunner.NOTHING).clean();
     List<Tried> tried = new ArrayList<>();
     int units = defense.ranking().units();
     int low = 0;
@@ -70,12 +69,12 @@ public record KeepSearch(
       }
     }
     DefenseSpec chosen = defense.withKeep(high);
-    EvaluationResult base = runner.base(attacks);
+    EvaluationResult base = runner.base(plans);
     EvaluationResult defended =
         runner.point(
             "k=" + high,
             chosen.parameters(),
-            attacks,
+            plans,
             rng -> chosen.open(runner.network(), rng));
     tried.sort(Comparator.comparingInt(Tried::keep));
     return new KeepSearch(baseClean, tolerance, tried, high, reached, base, defended);
@@ -89,7 +88,7 @@ public record KeepSearch(
             .point(
                 "k=" + keep,
                 spec.parameters(),
-                List.of(),
+                StudyRunner.NOTHING,
                 rng -> spec.open(runner.network(), rng))
             .clean();
     tried.add(new Tried(keep, clean));

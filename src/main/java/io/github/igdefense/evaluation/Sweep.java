@@ -2,8 +2,6 @@ package io.github.igdefense.evaluation;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
-import io.github.igdefense.attack.Attack;
-import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.importance.Ranking;
@@ -94,8 +92,8 @@ public final class Sweep {
     /** The defense at its usual settings. */
     DefenseSpec defense();
 
-    /** The attacks at other settings; null keeps the usual value. */
-    List<Attack> attacks(Epsilon epsilon, Integer steps);
+    /** The attacks at another radius, such as 8/255, or steps; null keeps the usual value. */
+    Comparison.Plans plans(String epsilon, Integer steps);
 
     /** The ranking of another layer, and how many units of it to keep. */
     DefenseSpec layer(String name);
@@ -106,7 +104,7 @@ public final class Sweep {
 
   private Sweep() {}
 
-  private record Plan(String value, DefenseSpec defense, List<Attack> attacks) {}
+  private record Plan(String value, DefenseSpec defense, Comparison.Plans plans) {}
 
   /**
    * Runs a sweep.
@@ -122,12 +120,12 @@ public final class Sweep {
     }
     List<Point> points = new ArrayList<>();
     for (Plan plan : plans) {
-      EvaluationResult base = runner.base(plan.attacks());
+      EvaluationResult base = runner.base(plan.plans());
       EvaluationResult defended =
           runner.point(
               over + "=" + plan.value(),
               plan.defense().parameters(),
-              plan.attacks(),
+              plan.plans(),
               rng -> plan.defense().open(runner.network(), rng));
       points.add(new Point(plan.value(), base, defended));
     }
@@ -161,11 +159,11 @@ public final class Sweep {
           }
           case STEPS, EPS -> usual;
         };
-    List<Attack> attacks =
-        setting.attacks(
-            over == Over.EPS ? Epsilon.parse(value) : null,
+    Comparison.Plans plans =
+        setting.plans(
+            over == Over.EPS ? value : null,
             over == Over.STEPS ? (Integer) whole(over, value) : null);
-    return new Plan(value, defense, attacks);
+    return new Plan(value, defense, plans);
   }
 
   private static int whole(Over over, String value) {

@@ -193,6 +193,14 @@ class InputDefenseTest {
       assertThat(Tensors.toDoubles(defense.logits(x))).containsExactly(want.logits, within(1e-12));
       assertThat(Tensors.toDoubles(got.logits())).containsExactly(want.logits, within(1e-12));
       assertThat(Tensors.toDoubles(got.gradient())).containsExactly(want.gradient, within(1e-12));
+      // The same from a recorded pass: d(sum of cross-entropies)/d(logits) = softmax − one-hot.
+      try (DifferentiableClassifier.ForwardPass pass = defense.record(x)) {
+        assertThat(Tensors.toDoubles(pass.logits())).containsExactly(want.logits, within(1e-12));
+        Tensor weights =
+            torch.softmax(pass.logits(), 1).sub(torch.one_hot(y, CLASSES).to(torch.ScalarType.Double));
+        assertThat(Tensors.toDoubles(pass.gradient(weights)))
+            .containsExactly(want.gradient, within(1e-12));
+      }
     }
   }
 

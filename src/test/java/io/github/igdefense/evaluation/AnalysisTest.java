@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.igdefense.attack.Apgd;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
 import io.github.igdefense.attack.Pgd;
@@ -162,7 +163,7 @@ class AnalysisTest {
     try (StagedNetwork network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT64);
         ImageSet images = ImageSets.open("npz:" + golden("images32.npz")).withClassCount(10)) {
       Ranking ranking = ranking(network);
-      Pgd attack = new Pgd(Norm.LINF, Epsilon.of255(8), 5, 2 / 255.0, 1, false, 1);
+      Pgd attack = new Pgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(8), 5, 2 / 255.0, 1, false, 1);
       Analysis whole = analysis(network, ranking, images, attack, 16);
       Analysis parts = analysis(network, ranking, images, attack, 3);
       assertThat(whole.successful().images() + whole.failed().images())
