@@ -68,11 +68,7 @@ final class ApgdRun implements SingleRun {
       zeros = p == 0 ? outcome.zeroGradients() : zeros;
     }
     return new Outcome(
-        outcome.best(),
-        outcome.bestLoss(),
-        outcome.adversarial(),
-        outcome.robust(),
-        zeros);
+        outcome.best(), outcome.bestLoss(), outcome.adversarial(), outcome.robust(), zeros);
   }
 
   private static Tensor normal(Input input) {

@@ -72,9 +72,8 @@ public interface Attack {
    * @param labels true classes [N]
    * @param context seed, listener and selection of images
    * @return the points found; the caller closes it
-   * @throws InputException if values lie outside [0,1] or are NaN, labels
-   *     outside the classes, the model has too few classes for the attack, or returns NaN or
-   *     another shape
+   * @throws InputException if values lie outside [0,1] or are NaN, labels outside the classes, the
+   *     model has too few classes for the attack, or returns NaN or another shape
    * @throws IllegalStateException if a point violates the ball or the range: a defect of the attack
    */
   AttackResult run(DifferentiableClassifier model, Tensor x, long[] labels, AttackContext context);

@@ -54,13 +54,7 @@ public final class AttackContext implements AutoCloseable {
   /** A context that draws from {@code rng}, which stays the caller's. */
   public static AttackContext sharing(Rng rng, long seed) {
     return new AttackContext(
-        rng,
-        false,
-        seed,
-        AttackListener.NONE,
-        PointSelection.CORRECT,
-        RunOrder.FAST,
-        Trace.NONE);
+        rng, false, seed, AttackListener.NONE, PointSelection.CORRECT, RunOrder.FAST, Trace.NONE);
   }
 
   /** The same with another seed, on the same stream; close only the original. */

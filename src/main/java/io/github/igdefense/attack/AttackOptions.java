@@ -21,13 +21,11 @@ public record AttackOptions(
     double stepSize,
     boolean largerEpsilon) {
   /** One restart, 9 targets, no averaging, default loss and steps, L1 starting in larger balls. */
-  public static final AttackOptions DEFAULT =
-      new AttackOptions(1, 9, 0, 1, null, Double.NaN, true);
+  public static final AttackOptions DEFAULT = new AttackOptions(1, 9, 0, 1, null, Double.NaN, true);
 
   /** The same with another number of restarts. */
   public AttackOptions withRestarts(int count) {
-    return new AttackOptions(
-        count, targets, queries, eotIterations, loss, stepSize, largerEpsilon);
+    return new AttackOptions(count, targets, queries, eotIterations, loss, stepSize, largerEpsilon);
   }
 
   /** The same with another number of targets. */
@@ -44,8 +42,7 @@ public record AttackOptions(
 
   /** The same with another number of averaged gradients. */
   public AttackOptions withEot(int iterations) {
-    return new AttackOptions(
-        restarts, targets, queries, iterations, loss, stepSize, largerEpsilon);
+    return new AttackOptions(restarts, targets, queries, iterations, loss, stepSize, largerEpsilon);
   }
 
   /** The same with another loss; null for each attack's own. */
@@ -56,7 +53,6 @@ public record AttackOptions(
 
   /** The same with another step size of pgd. */
   public AttackOptions withStepSize(double size) {
-    return new AttackOptions(
-        restarts, targets, queries, eotIterations, loss, size, largerEpsilon);
+    return new AttackOptions(restarts, targets, queries, eotIterations, loss, size, largerEpsilon);
   }
 }

@@ -44,6 +44,27 @@ public final class Attacks {
                 .withRestarts(options.restarts())
                 .withEot(options.eotIterations())
                 .withLargerEpsilon(largerEpsilon(norm, steps, options)));
+    MAKERS.put(
+        "fab",
+        (norm, epsilon, steps, options) ->
+            new Fab(norm, epsilon, steps)
+                .withRestarts(options.restarts())
+                .withEot(options.eotIterations()));
+    MAKERS.put(
+        "fab-t",
+        (norm, epsilon, steps, options) ->
+            new TargetedFab(norm, epsilon, steps, options.targets())
+                .withRestarts(options.restarts())
+                .withEot(options.eotIterations()));
+    MAKERS.put(
+        "square",
+        (norm, epsilon, steps, options) ->
+            new Square(norm, epsilon, queries(options, Square.DEFAULT_QUERIES))
+                .withRestarts(options.restarts())
+                .withLoss(
+                    options.loss() == null
+                        ? Square.Loss.MARGIN
+                        : Square.Loss.parse(options.loss())));
   }
 
   private Attacks() {}
@@ -54,6 +75,10 @@ public final class Attacks {
             .withRestarts(options.restarts())
             .withEot(options.eotIterations())
             .withLargerEpsilon(largerEpsilon(norm, steps, options));
+  }
+
+  private static int queries(AttackOptions options, int published) {
+    return options.queries() == 0 ? published : options.queries();
   }
 
   private static Apgd.Loss loss(AttackOptions options) {

@@ -13,7 +13,8 @@ import org.bytedeco.pytorch.Tensor;
  * @param epsilon radius
  * @param eotIterations gradients averaged for random models
  */
-public record Fgsm(Apgd.Loss loss, Norm norm, Epsilon epsilon, int eotIterations) implements Attack {
+public record Fgsm(Apgd.Loss loss, Norm norm, Epsilon epsilon, int eotIterations)
+    implements Attack {
   /** Checks the parameters; see {@link io.github.igdefense.data.InputException}. */
   public Fgsm {
     Parameters.requireNorm("fgsm", norm, Norm.LINF, Norm.L2);
@@ -55,12 +56,7 @@ public record Fgsm(Apgd.Loss loss, Norm norm, Epsilon epsilon, int eotIterations
     loss.requireClasses(name(), model.classCount());
     double radius = epsilon.value();
     return new Rounds(
-            this,
-            0,
-            1,
-            eotIterations,
-            loss.objective(),
-            new PgdRun(norm, radius, 1, radius, false))
+            this, 0, 1, eotIterations, loss.objective(), new PgdRun(norm, radius, 1, radius, false))
         .execute(model, x, labels, context);
   }
 

@@ -180,8 +180,7 @@ final class Lanes {
         }
         if (s == samples - 1) {
           evaluation =
-              evaluation(
-                  pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
+              evaluation(pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
         }
       }
     }

@@ -57,7 +57,10 @@ record Rounds(
           break;
         }
         // Rounds side by side where the images left fill the batch in part only.
-        int abreast = stops ? Math.min(rounds - round, Math.max(n / active.length, 1)) : 1;
+        int abreast =
+            stops && run.abreast()
+                ? Math.min(rounds - round, Math.max(n / active.length, 1))
+                : 1;
         int[] rows = repeat(active, abreast);
         try (PointerScope roundScope = new PointerScope()) {
           Tensor rowX = stops || rows.length < n ? Tensors.rows(x, rows) : x;

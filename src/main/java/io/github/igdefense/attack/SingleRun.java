@@ -3,10 +3,14 @@ package io.github.igdefense.attack;
 import org.bytedeco.pytorch.Tensor;
 
 /** One run of an attack from one start, over some rows. */
-@FunctionalInterface
 interface SingleRun {
   /** Runs; the tensors of the outcome lie in the caller's scope. */
   Outcome run(Input input);
+
+  /** Whether rows of several restarts or targets may share a run. */
+  default boolean abreast() {
+    return true;
+  }
 
   /**
    * The task of a run.

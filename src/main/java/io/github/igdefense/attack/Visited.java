@@ -25,15 +25,16 @@ final class Visited {
   /**
    * Nothing seen yet.
    *
-   * @param start points [n,C,H,W] to report where nothing better comes
+   * @param start points [n,C,H,W] to report where nothing better comes; null for runs that keep
+   *     their points themselves and only {@link #mark} rows
    * @param stops whether broken images leave
    */
   Visited(Input input, Tensor start, boolean stops) {
     this.input = input;
     this.lanes = input.lanes();
     this.stops = stops;
-    this.best = start.clone();
-    this.adversarial = start.clone();
+    this.best = start == null ? null : start.clone();
+    this.adversarial = start == null ? null : start.clone();
     int n = lanes.size();
     this.bestLoss = new double[n];
     java.util.Arrays.fill(bestLoss, Double.NEGATIVE_INFINITY);
@@ -79,16 +80,23 @@ final class Visited {
     for (int j = 0; j < ids.length; j++) {
       int id = ids[j];
       wrong[j] = !correct[j];
-      if (wrong[j]) {
-        robust[id] = false;
-        broken.add(lanes.images()[j]);
-      }
       better[j] = loss[j] > bestLoss[id];
       bestLoss[id] = better[j] ? loss[j] : bestLoss[id];
     }
+    mark(wrong);
     copy(adversarial, point, wrong);
     copy(best, point, better);
     return better;
+  }
+
+  /** Notes the rows at which an image is broken [m]. */
+  void mark(boolean[] wrong) {
+    for (int j = 0; j < wrong.length; j++) {
+      if (wrong[j]) {
+        robust[lanes.ids()[j]] = false;
+        broken.add(lanes.images()[j]);
+      }
+    }
   }
 
   /** {@code byNumber[id(j)] = source[j]} for the rows j flagged. */

@@ -5,6 +5,7 @@ import io.github.igdefense.attack.AttackOptions;
 import io.github.igdefense.attack.Attacks;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
+import io.github.igdefense.evaluation.AutoAttack;
 import java.util.ArrayList;
 import java.util.List;
 import picocli.CommandLine.Option;
@@ -71,6 +72,16 @@ final class AttackListOptions {
 
   Norm parsedNorm() {
     return Norm.parse(norm);
+  }
+
+  /** How much work the attacks of AutoAttack do: the published amount unless options say less. */
+  AutoAttack.Budget budget() {
+    AutoAttack.Budget published = AutoAttack.Budget.PUBLISHED;
+    return new AutoAttack.Budget(
+        Values.positive("--steps", steps),
+        Values.positive("--targets", targets) == 9 ? published.targets() : targets,
+        published.queries(),
+        eot == 1 ? published.eotIterations() : eot);
   }
 
   /** Makes the attacks of a comma-separated list of names. */

@@ -113,25 +113,18 @@ final class DefenseOptions {
     return RankingFiles.read(ranking, target.name(), target.units(), network.classCount());
   }
 
-  /** Warns where a ranking says that it was made for another checkpoint. */
-  void warnOfOtherModel(Ranking read, StagedNetwork network, Output output) {
-    if (read.provenance().modelSha256() != null
-        && !read.provenance().modelSha256().equals(network.sha256())) {
-      output.warn(
-          "the ranking was made for another checkpoint (SHA-256 "
-              + read.provenance().modelSha256().substring(0, 12)
-              + "..., not "
-              + network.sha256().substring(0, Math.min(12, network.sha256().length()))
-              + "...)");
-    }
-  }
-
   /**
    * The defended classifier; the caller closes it.
    *
    * @param noise the stream of the smoothed pass, the caller's
    */
   IgDefense open(StagedNetwork network, Rng noise, Output output) {
+    ClassMasks masks = masks(network, output);
+    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+  }
+
+  /** The masks of the ranking, with warnings about it. */
+  ClassMasks masks(StagedNetwork network, Output output) {
     int units = keep(layer(network));
     Ranking read = ranking(network);
     warnOfOtherModel(read, network, output);
@@ -143,7 +136,20 @@ final class DefenseOptions {
               + " units in this ranking: it is degenerate, and its masks cannot tell classes"
               + " apart");
     }
-    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+    return masks;
+  }
+
+  /** Warns where a ranking says that it was made for another checkpoint. */
+  void warnOfOtherModel(Ranking read, StagedNetwork network, Output output) {
+    if (read.provenance().modelSha256() != null
+        && !read.provenance().modelSha256().equals(network.sha256())) {
+      output.warn(
+          "the ranking was made for another checkpoint (SHA-256 "
+              + read.provenance().modelSha256().substring(0, 12)
+              + "..., not "
+              + network.sha256().substring(0, Math.min(12, network.sha256().length()))
+              + "...)");
+    }
   }
 
   /** SHA-256 of a ranking file; null for a folder of unit files. */

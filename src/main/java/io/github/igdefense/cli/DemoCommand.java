@@ -181,6 +181,7 @@ final class DemoCommand implements Callable<Integer> {
                 comparison,
                 timings,
                 reporting.settings(attackOptions, smoothed, settings.judge().repetitions()),
+                RunReport.Protocol.CUSTOM,
                 ranking,
                 keep,
                 file.toString(),

@@ -39,6 +39,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       StudyCommand.class,
       TrainCommand.class,
       BenchCommand.class,
+      SubsetCommand.class,
+      ExportCommand.class,
       DoctorCommand.class,
       GenerateCompletion.class,
       CommandLine.HelpCommand.class

@@ -56,6 +56,14 @@ final class ModelOptions {
     return Networks.open(arch, checkpoint, dtype);
   }
 
+  /**
+   * The network in float32, which decides what counts as broken, when attacks compute in bfloat16;
+   * null otherwise. The caller closes it.
+   */
+  StagedNetwork openWide() {
+    return dtype == Dtype.BFLOAT16 ? Networks.open(arch, checkpoint, Dtype.FLOAT32) : null;
+  }
+
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
     String name =

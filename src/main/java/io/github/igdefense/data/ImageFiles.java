@@ -23,7 +23,9 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
  * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are
  * taken as stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is
  * repeated, and four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so)
- * turned to RGB by its integer formula. Stateless and thread-safe.
+ * turned to RGB by its integer formula. Of 16-bit samples the high byte is taken; Pillow does so for
+ * colour too, but saturates 16-bit grey. JPEG data that end early are refused, as Pillow does.
+ * Stateless and thread-safe.
  */
 final class ImageFiles {
   private static final int MAX_SIDE = 1 << 15;
@@ -54,6 +56,9 @@ final class ImageFiles {
     }
   }
 
+  /** A decoded image: 3 × height × width bytes, RGB, CHW. */
+  record Pixels(byte[] values, Size size) {}
+
   /** Whether the name says JPEG or PNG. */
   static boolean isImage(Path file) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
@@ -81,17 +86,40 @@ final class ImageFiles {
         throw new InputException(
             "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
       }
-      if (size.height < 1
-          || size.width < 1
-          || size.height > MAX_SIDE
-          || size.width > MAX_SIDE
-          || (long) size.height * size.width > MAX_PIXELS) {
-        throw new InputException(
-            "expected an image of at most 2^26 pixels at " + file + ", got " + size);
-      }
-      return size;
+      return checked(size, file);
     } catch (IOException e) {
       throw new InputException("cannot read image " + file + " (" + e + ")", e);
+    }
+  }
+
+  private static Size checked(Size size, Path file) {
+    if (size.height < 1
+        || size.width < 1
+        || size.height > MAX_SIDE
+        || size.width > MAX_SIDE
+        || (long) size.height * size.width > MAX_PIXELS) {
+      throw new InputException(
+          "expected an image of at most 2^26 pixels at " + file + ", got " + size);
+    }
+    return size;
+  }
+
+  /**
+   * Whether the last bytes hold the end marker of a whole file. Without it the file may still be
+   * readable; only decoding tells.
+   */
+  static boolean endsWell(Path file) {
+    try (java.nio.channels.SeekableByteChannel in = Files.newByteChannel(file)) {
+      int count = (int) Math.min(in.size(), 64);
+      java.nio.ByteBuffer end = java.nio.ByteBuffer.allocate(count);
+      in.position(in.size() - count);
+      while (end.hasRemaining() && in.read(end) >= 0) {
+        // keep reading
+      }
+      String text = new String(end.array(), java.nio.charset.StandardCharsets.ISO_8859_1);
+      return text.contains("\u00ff\u00d9") || text.contains("IEND");
+    } catch (IOException e) {
+      return false;
     }
   }
 
@@ -149,12 +177,11 @@ final class ImageFiles {
   }
 
   /**
-   * Decodes a file of known size.
+   * Decodes a file.
    *
-   * @return 3 × height × width bytes, CHW
-   * @throws InputException if it cannot be decoded or has another size; names it
+   * @throws InputException if it cannot be decoded; names it
    */
-  static byte[] decode(Path file, Size size) {
+  static Pixels decode(Path file) {
     byte[] content;
     try {
       if (Files.size(file) > MAX_FILE) {
@@ -164,7 +191,17 @@ final class ImageFiles {
     } catch (IOException e) {
       throw new InputException("cannot read image " + file + " (" + e + ")", e);
     }
-    return decode(content, file, size);
+    return decode(content, file);
+  }
+
+  /** Decodes the content of a file; {@code file} is how messages name it. */
+  static Pixels decode(byte[] content, Path file) {
+    Size size = parse(content, content.length);
+    if (size == null) {
+      throw new InputException(
+          "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
+    }
+    return new Pixels(decode(content, file, checked(size, file)), size);
   }
 
   static byte[] decode(byte[] content, Path file, Size size) {
@@ -180,7 +217,7 @@ final class ImageFiles {
     }
     try {
       if (!isPng(content) && components(content) == 4) {
-        return cmyk(content, size);
+        return cmyk(content, file, size);
       }
       BufferedImage image = read(content, file);
       if (image.getHeight() != size.height || image.getWidth() != size.width) {
@@ -208,10 +245,18 @@ final class ImageFiles {
           continue;
         }
         ImageReader reader = provider.createReaderInstance();
+        boolean[] cutOff = new boolean[1];
         try (ImageInputStream in =
             new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
           reader.setInput(in, true, true);
-          return reader.read(0);
+          reader.addIIOReadWarningListener((source, text) -> cutOff[0] |= saysCutOff(text));
+          BufferedImage image = reader.read(0);
+          if (cutOff[0]) {
+            throw cutOff(file);
+          }
+          return image;
+        } catch (InputException e) {
+          throw e;
         } catch (IOException e) {
           failure = failure == null ? e : failure;
         } catch (RuntimeException e) {
@@ -223,6 +268,16 @@ final class ImageFiles {
       }
     }
     throw failure == null ? new IOException("no reader for " + file) : failure;
+  }
+
+  /** The platform's reader fills what is missing with grey and only warns. */
+  private static boolean saysCutOff(String warning) {
+    return warning.contains("EOI") || warning.contains("Premature end");
+  }
+
+  private static InputException cutOff(Path file) {
+    return new InputException(
+        "cannot decode image " + file + " (it is cut off); replace or remove the file");
   }
 
   private static boolean isPng(byte[] content) {
@@ -237,16 +292,21 @@ final class ImageFiles {
    * Four stored components to RGB; what is stored is the inverted ink, as Adobe's programs write
    * it.
    */
-  private static byte[] cmyk(byte[] content, Size size) throws IOException {
+  private static byte[] cmyk(byte[] content, Path file, Size size) throws IOException {
     ImageReaderSpi provider =
         JPEG_READERS.stream().filter(ImageFiles::isPlatform).findFirst().orElseThrow();
     ImageReader reader = provider.createReaderInstance();
     Raster raster;
+    boolean[] cutOff = new boolean[1];
     try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
       reader.setInput(in, true, true);
+      reader.addIIOReadWarningListener((source, text) -> cutOff[0] |= saysCutOff(text));
       raster = reader.readRaster(0, null);
     } finally {
       reader.dispose();
+    }
+    if (cutOff[0]) {
+      throw cutOff(file);
     }
     if (raster.getNumBands() != 4
         || raster.getWidth() != size.width

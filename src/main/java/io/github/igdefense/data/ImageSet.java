@@ -24,11 +24,16 @@ public interface ImageSet extends AutoCloseable {
   String name();
 
   /**
-   * What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code
-   * none}.
+   * What was done to the stored pixels besides scaling to [0,1], for example padding or a {@link
+   * Preprocessing}; or {@code none}.
    */
   default String preprocessing() {
     return "none";
+  }
+
+  /** What the user of the set has to know, such as images left out; usually empty. */
+  default List<String> remarks() {
+    return List.of();
   }
 
   /** Number of images, at least 1. */
@@ -126,6 +131,20 @@ public interface ImageSet extends AutoCloseable {
     int[] seen = new int[classCount()];
     int[] indices = IntStream.range(0, size()).filter(i -> seen[label(i)]++ < perClass).toArray();
     return indices.length == size() ? this : select(indices);
+  }
+
+  /**
+   * True if every class's images stand together, by ascending label, as in folders: the first images
+   * are then all of one class.
+   */
+  default boolean isSortedByClass() {
+    int[] labels = labels();
+    for (int i = 1; i < labels.length; i++) {
+      if (labels[i] < labels[i - 1]) {
+        return false;
+      }
+    }
+    return labels[0] < labels[labels.length - 1];
   }
 
   /** The images at these indices, in this order; repetitions are allowed. The array is copied. */

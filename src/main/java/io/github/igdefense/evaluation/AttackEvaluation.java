@@ -35,8 +35,7 @@ public record AttackEvaluation(
   }
 
   /** In the fast order. */
-  public AttackEvaluation(
-      int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+  public AttackEvaluation(int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
     this(batchSize, seed, judge, everyImage, RunOrder.FAST);
   }
 
@@ -81,7 +80,8 @@ public record AttackEvaluation(
     }
     Journal journal =
         state.journal(
-            task + "/" + plan.name(), plan.parameters() + " every=" + everyImage + " seed=" + seed + " " + order);
+            task + "/" + plan.name(),
+            plan.parameters() + " every=" + everyImage + " seed=" + seed + " " + order);
     return new CascadeRun(this, plan, model, judged, images, cleanCorrect, journal, listener).run();
   }
 }

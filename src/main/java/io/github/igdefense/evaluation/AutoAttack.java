@@ -130,7 +130,8 @@ public record AutoAttack(Version version, Budget budget, List<Attack> stages)
   public static AutoAttack of(Version version, Norm norm, Epsilon epsilon, Budget budget) {
     boolean sparse = norm == Norm.L1;
     int targets = budget.targets() == 0 ? TARGETS : budget.targets();
-    AttackOptions once = new AttackOptions(
+    AttackOptions once =
+        new AttackOptions(
             1, targets, budget.queries(), 1, null, Double.NaN, version == Version.STANDARD);
     List<Attack> stages = new ArrayList<>();
     Make make = new Make(norm, epsilon, budget.steps());

@@ -196,7 +196,12 @@ public final class Evaluation {
           AutoAttackChecks.before(autoAttack, classifier, images, settings.batchSize()));
     }
     AttackRun run =
-        new AttackEvaluation(settings.batchSize(), settings.seed(), settings.judge(), forTransfer, settings.order())
+        new AttackEvaluation(
+                settings.batchSize(),
+                settings.seed(),
+                settings.judge(),
+                forTransfer,
+                settings.order())
             .run(plan, classifier, judged, images, clean.correct(), state, task, listener);
     if (plan instanceof AutoAttack) {
       findings.addAll(AutoAttackChecks.after(run));

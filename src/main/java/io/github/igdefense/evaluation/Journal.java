@@ -15,15 +15,17 @@ import java.util.function.Supplier;
 /** The finished batches of one task; see {@link RunState}. */
 final class Journal {
   /** Keeps nothing. */
-  static final Journal NONE = new Journal(null, List.of());
+  static final Journal NONE = new Journal(null, null, List.of());
 
   private static final String STREAM = "stream";
 
+  private final RunState state;
   private final Path folder;
   private final List<Rng> streams;
   private int next;
 
-  Journal(Path folder, List<Rng> streams) {
+  Journal(RunState state, Path folder, List<Rng> streams) {
+    this.state = state;
     this.folder = folder;
     this.streams = streams;
   }
@@ -48,6 +50,7 @@ final class Journal {
       byte[] state = streams.get(i).state();
       all.put(STREAM + i, NpyArray.of(state, state.length));
     }
+    state.begin();
     Npz.write(file, all);
     return arrays;
   }

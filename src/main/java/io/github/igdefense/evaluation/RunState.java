@@ -30,7 +30,7 @@ import java.util.stream.Stream;
  */
 public final class RunState {
   /** Keeps nothing. */
-  public static final RunState NONE = new RunState(null, List.of());
+  public static final RunState NONE = new RunState(null, Map.of(), false, List.of());
 
   /** Grows when records change. */
   private static final String FORMAT = "1";
@@ -39,10 +39,16 @@ public final class RunState {
   private static final ObjectMapper JSON = new ObjectMapper();
 
   private final Path folder;
+  private final Map<String, String> settings;
+  private final boolean resumed;
   private final List<Rng> streams;
+  private boolean begun;
 
-  private RunState(Path folder, List<Rng> streams) {
+  private RunState(Path folder, Map<String, String> settings, boolean resumed, List<Rng> streams) {
     this.folder = folder;
+    this.settings = settings;
+    this.resumed = resumed;
+    this.begun = resumed;
     this.streams = List.copyOf(streams);
   }
 
@@ -55,7 +61,6 @@ public final class RunState {
    * @param streams random streams that classifiers draw from; their state is kept with each batch
    * @throws InputException if there is a state and {@code resume} is false, if it belongs to other
    *     settings (names the first), if it is damaged, or if the folder holds something else
-   * @throws UncheckedIOException if it cannot be written
    */
   public static RunState open(
       Path folder, boolean resume, Map<String, String> settings, List<Rng> streams) {
@@ -72,16 +77,25 @@ public final class RunState {
                 + " anew");
       }
       compare(file, read(file), all);
-    } else {
-      requireEmpty(folder);
-      try {
-        AtomicFiles.writeText(
-            file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(all) + "\n");
-      } catch (JsonProcessingException e) {
-        throw new IllegalStateException(e);
-      }
+      return new RunState(folder, all, true, streams);
     }
-    return new RunState(folder, streams);
+    requireEmpty(folder);
+    return new RunState(folder, all, false, streams);
+  }
+
+  /** Called before the first batch is kept: what fails before that leaves nothing behind. */
+  void begin() {
+    if (begun) {
+      return;
+    }
+    try {
+      AtomicFiles.writeText(
+          folder.resolve(FILE),
+          JSON.writerWithDefaultPrettyPrinter().writeValueAsString(settings) + "\n");
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+    begun = true;
   }
 
   /**
@@ -168,12 +182,19 @@ public final class RunState {
     }
     String hash = Hashes.builder().text(name).text(String.valueOf(settings)).hex().substring(0, 10);
     String readable = name.replaceAll("[^A-Za-z0-9._-]+", "-");
-    return new Journal(folder.resolve(readable + "-" + hash), streams);
+    return new Journal(this, folder.resolve(readable + "-" + hash), streams);
+  }
+
+  /** Deletes the state if this run began it: its input was bad, and would be when resumed. */
+  public void abandon() {
+    if (!resumed) {
+      delete();
+    }
   }
 
   /** Deletes the state: the run is complete and its results are written. */
   public void delete() {
-    if (folder == null || !Files.exists(folder)) {
+    if (!begun || !Files.exists(folder)) {
       return;
     }
     try (Stream<Path> walk = Files.walk(folder)) {

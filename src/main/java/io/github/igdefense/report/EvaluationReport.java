@@ -105,7 +105,7 @@ public final class EvaluationReport {
       Comparison.Row row, EvaluationResult result, Timing timing) {
     ClassifierResult.Builder out =
         ClassifierResult.builder(row.name()).title(row.title()).clean(result.clean());
-    result.attacks().forEach((name, outcome) -> out.attack(name, outcome.accuracy()));
+    result.attacks().forEach((name, o) -> out.attack(name, o.accuracy()).detail(name, detail(o)));
     result.transfer().forEach((name, outcome) -> out.transfer(name, outcome.accuracy()));
     double[] perClassWorst = null;
     if (result.worstCase() != null) {
@@ -131,6 +131,20 @@ public final class EvaluationReport {
               + " evaluations with fresh noise.");
     }
     return out.build();
+  }
+
+  private static AttackDetail detail(EvaluationResult.AttackOutcome o) {
+    return new AttackDetail(
+        o.reportedAccuracy(),
+        o.savedAccuracy(),
+        o.largestPerturbation(),
+        o.seconds(),
+        o.gradientEvaluations(),
+        o.queries(),
+        o.zeroGradientImages(),
+        o.stages().stream()
+            .map(s -> new AttackDetail.Stage(s.name(), s.accuracy(), s.attacked(), s.seconds()))
+            .toList());
   }
 
   private static double[] array(List<Double> values) {

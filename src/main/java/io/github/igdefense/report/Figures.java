@@ -139,7 +139,8 @@ final class Figures {
       int y = height(low + i * 0.05, low, high);
       line(html, "grid", "0%", y, "100%", y);
     }
-    for (int s = 0; s < figure.series().size(); s++) {
+    // The first curve is the most important one: drawn last, on top.
+    for (int s = figure.series().size() - 1; s >= 0; s--) {
       curve(html, figure.series().get(s), STYLES[s % STYLES.length], low, high);
     }
     html.close().close();

@@ -151,14 +151,28 @@ public final class HtmlReport {
     Html html = new Html();
     if (c.worstCase() != null) {
       String interval = c.hasInterval() ? "95\u202f% interval " + Summary.interval(c) : "";
-      figure(html, "Worst case", c.worstCase(), base.worstCase(), interval, true);
+      boolean screening = report.protocol() == RunReport.Protocol.IW_WC_SCREENING;
+      figure(
+          html,
+          screening ? "Worst case (screening)" : "Worst case",
+          c.worstCase(),
+          base.worstCase(),
+          interval,
+          true);
     }
     figure(html, "Clean", c.clean(), base.clean(), "", false);
-    if (c.strongestAttack().isPresent()) {
+    if (c.autoAttack() != null) {
+      figure(html, "AutoAttack", c.autoAttack(), base.autoAttack(), "", false);
+    } else if (c.strongestAttack().isPresent()) {
       Double reference =
           base.strongestAttack().isPresent() ? base.strongestAttack().getAsDouble() : null;
       figure(
-          html, "Strongest direct attack", c.strongestAttack().getAsDouble(), reference, "", false);
+          html,
+          "Strongest direct attack",
+          c.strongestAttack().getAsDouble(),
+          reference,
+          "AutoAttack: not run",
+          false);
     }
     return html;
   }

@@ -1,13 +1,16 @@
 package io.github.igdefense.report;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import com.fasterxml.jackson.annotation.JsonValue;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -22,6 +25,7 @@ import java.util.Set;
  *
  * @param schemaVersion version of the JSON form, {@value #SCHEMA_VERSION}
  * @param kind the command: {@code demo}, {@code eval}, …
+ * @param protocol what the worst case is made of
  * @param title headline
  * @param commandLine the exact command that repeats the run
  * @param startedAt start, ISO 8601 in UTC
@@ -40,6 +44,7 @@ import java.util.Set;
 @JsonPropertyOrder({
   "schemaVersion",
   "kind",
+  "protocol",
   "title",
   "commandLine",
   "startedAt",
@@ -67,6 +72,7 @@ import java.util.Set;
 public record RunReport(
     int schemaVersion,
     String kind,
+    Protocol protocol,
     String title,
     String commandLine,
     String startedAt,
@@ -92,6 +98,7 @@ public record RunReport(
    */
   public RunReport {
     Objects.requireNonNull(kind, "kind");
+    protocol = protocol == null ? Protocol.CUSTOM : protocol;
     Objects.requireNonNull(settings, "settings");
     Objects.requireNonNull(provenance, "provenance");
     classifiers = Copies.of(classifiers);
@@ -129,6 +136,33 @@ public record RunReport(
     }
   }
 
+  /** What a worst case is made of. */
+  public enum Protocol {
+    /** The attacks and transfers that were asked for. */
+    CUSTOM,
+    /** The nine attacks of the image-wise worst case, with their published settings. */
+    IW_WC,
+    /** The same attacks cut short: screening, not a robustness claim. */
+    IW_WC_SCREENING;
+
+    /** The lower-case name, as in JSON. */
+    @JsonValue
+    public String json() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** The protocol of a lower-case name. */
+    @JsonCreator
+    public static Protocol of(String json) {
+      return valueOf(json.toUpperCase(Locale.ROOT));
+    }
+  }
+
+  /** What the row of the worst case is called. */
+  String worstCaseTitle() {
+    return protocol == Protocol.IW_WC_SCREENING ? "worst case (screening)" : "worst case";
+  }
+
   /** Starts a report of the given kind. */
   public static Builder builder(String kind) {
     return new Builder(kind);
@@ -147,6 +181,20 @@ public record RunReport(
   /** The classifier the run is about. */
   ClassifierResult evaluatedResult() {
     return classifier(evaluated).orElseThrow();
+  }
+
+  /** The stages of a cascade, by the names of its attacks; none for a single attack. */
+  List<String> stageNames(String attack) {
+    return classifiers.stream()
+        .map(c -> c.stages(attack).stream().map(AttackDetail.Stage::name).toList())
+        .filter(names -> !names.isEmpty())
+        .findFirst()
+        .orElse(List.of());
+  }
+
+  /** Whether AutoAttack was run on some classifier. */
+  boolean autoAttacked() {
+    return classifiers.stream().anyMatch(c -> c.autoAttack() != null);
   }
 
   /** The title of an attack: from its description, else its name. */
@@ -211,6 +259,7 @@ public record RunReport(
     return new RunReport(
         schemaVersion,
         kind,
+        protocol,
         title,
         commandLine,
         startedAt,
@@ -230,6 +279,7 @@ public record RunReport(
   /** Collects a {@link RunReport}; not thread-safe. */
   public static final class Builder {
     private final String kind;
+    private Protocol protocol = Protocol.CUSTOM;
     private String title = "Adversarial robustness";
     private String commandLine;
     private String startedAt;
@@ -247,6 +297,12 @@ public record RunReport(
 
     private Builder(String kind) {
       this.kind = kind;
+    }
+
+    /** What the worst case is made of; {@link Protocol#CUSTOM} unless said otherwise. */
+    public Builder protocol(Protocol protocol) {
+      this.protocol = protocol;
+      return this;
     }
 
     /** Headline. */
@@ -343,6 +399,7 @@ public record RunReport(
       return new RunReport(
           SCHEMA_VERSION,
           kind,
+          protocol,
           title,
           commandLine,
           startedAt,

@@ -1,0 +1,48 @@
+package io.github.igdefense.cli;
+
+import io.github.igdefense.attack.Attack;
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.evaluation.AttackPlan;
+import io.github.igdefense.evaluation.AutoAttack;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Attacks and cascades by the names of {@code --attack}. */
+final class AttackPlans {
+  /** What {@code --attack} takes, for its description. */
+  static final String NAMES =
+      "fgsm, pgd, gama-pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t, fab, fab-t, square, rays,"
+          + " autoattack, autoattack-plus, autoattack-rand";
+
+  private AttackPlans() {}
+
+  /**
+   * Makes the plans of a comma-separated list.
+   *
+   * @param cascade all of them as one cascade
+   * @param individual the attacks of a cascade one by one
+   */
+  static List<AttackPlan> of(
+      String names, AttackListOptions options, boolean cascade, boolean individual) {
+    List<AttackPlan> plans = new ArrayList<>();
+    List<Attack> attacks = new ArrayList<>();
+    for (String name : names.split(",", -1)) {
+      AutoAttack.Version version = AutoAttack.Version.byName(name.trim());
+      if (version == null) {
+        List<Attack> made = options.make(name);
+        attacks.addAll(made);
+        plans.addAll(AttackPlan.each(made));
+      } else if (cascade) {
+        throw new InputException("expected single attacks with --cascade, got '" + name + "'");
+      } else {
+        AutoAttack auto =
+            AutoAttack.of(version, options.parsedNorm(), options.parsedEpsilon(), options.budget());
+        plans.addAll(individual ? auto.individual() : List.of(auto));
+      }
+    }
+    if (plans.stream().map(AttackPlan::name).distinct().count() < plans.size()) {
+      throw new InputException("expected every attack once, got '" + names + "'");
+    }
+    return cascade ? List.of(AutoAttack.custom(attacks)) : plans;
+  }
+}
