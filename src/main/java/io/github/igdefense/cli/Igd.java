@@ -37,6 +37,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       EvalCommand.class,
       AnalyzeCommand.class,
       StudyCommand.class,
+      CompareCommand.class,
       TrainCommand.class,
       BenchCommand.class,
       SubsetCommand.class,

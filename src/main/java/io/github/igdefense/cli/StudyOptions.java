@@ -1,11 +1,8 @@
 package io.github.igdefense.cli;
 
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
-import io.github.igdefense.evaluation.AttackPlan;
-import io.github.igdefense.evaluation.AutoAttack;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.DefenseSpec;
 import io.github.igdefense.evaluation.Evaluation;
@@ -13,6 +10,7 @@ import io.github.igdefense.evaluation.EvaluationListener;
 import io.github.igdefense.evaluation.PointStore;
 import io.github.igdefense.evaluation.RepeatedEvaluation;
 import io.github.igdefense.evaluation.StudyRunner;
+import io.github.igdefense.evaluation.WorstCaseSuite;
 import io.github.igdefense.importance.LeaveOneOut;
 import io.github.igdefense.importance.Normalization;
 import io.github.igdefense.importance.Ranking;
@@ -22,9 +20,7 @@ import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.Settings;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -52,9 +48,20 @@ final class StudyOptions {
   @Option(
       names = "--attack",
       paramLabel = "LIST",
-      defaultValue = "apgd-ce,apgd-t",
-      description = "Attacks, as of igd eval. Default: ${DEFAULT-VALUE}.")
+      description = "Attacks, as of igd eval. Default: apgd-ce,apgd-t.")
   String attack;
+
+  @Option(
+      names = "--worst-case",
+      description = "Run the nine attacks of the image-wise worst case instead of --attack.")
+  boolean worstCase;
+
+  @Option(
+      names = "--worst-case-preset",
+      paramLabel = "NAME",
+      defaultValue = "full",
+      description = "full, or screening, as of igd eval. Default: ${DEFAULT-VALUE}.")
+  WorstCaseSuite.Preset preset;
 
   @Mixin AttackListOptions attackOptions;
 
@@ -89,6 +96,10 @@ final class StudyOptions {
   void check() {
     Values.outputFolder(out);
     Values.outputFolder(cacheFolder());
+    if (worstCase && attack != null) {
+      throw new InputException(
+          "expected either --worst-case, whose attacks are fixed, or --attack, got both");
+    }
     plans(attackOptions);
     new RepeatedEvaluation(evaluations);
     defense.smoothing();
@@ -120,22 +131,12 @@ final class StudyOptions {
         listener);
   }
 
-  /** The attacks of {@code --attack} with these options. */
+  /** The attacks with these options. */
   Comparison.Plans plans(AttackListOptions options) {
-    List<AttackPlan> plans = new ArrayList<>();
-    for (String name : attack.split(",", -1)) {
-      AutoAttack.Version version = AutoAttack.Version.byName(name.trim());
-      if (version == null) {
-        List<Attack> made = options.make(name);
-        made.forEach(one -> plans.add(AttackPlan.of(one)));
-      } else {
-        plans.add(AutoAttack.of(version, options.parsedNorm(), options.parsedEpsilon()));
-      }
-    }
-    if (plans.stream().map(AttackPlan::name).distinct().count() < plans.size()) {
-      throw new InputException("expected every attack once, got '" + attack + "'");
-    }
-    return Comparison.Plans.same(plans);
+    return worstCase
+        ? WorstCaseSuite.plans(preset, options.parsedNorm(), options.parsedEpsilon())
+        : Comparison.Plans.same(
+            AttackPlans.of(attack == null ? "apgd-ce,apgd-t" : attack, options, false, false));
   }
 
   /** The defense at its usual settings. */

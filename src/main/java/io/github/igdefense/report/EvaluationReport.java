@@ -1,7 +1,9 @@
 package io.github.igdefense.report;
 
 import io.github.igdefense.data.ImageSet;
+import io.github.igdefense.defense.GradientMode;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.InputDefense;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
@@ -123,6 +125,17 @@ public final class EvaluationReport {
       if (smoothing.enabled()) {
         out.smoothing(smoothing.sigma(), smoothing.samples());
       }
+    }
+    if (row.classifier() instanceof InputDefense defense) {
+      out.note(
+          "Moves the image before "
+              + defense.base().name()
+              + " sees it: "
+              + defense.name()
+              + ". Attacks take the move's derivative as "
+              + (defense.gradientMode() == GradientMode.BPDA
+                  ? "the identity (BPDA)."
+                  : "it is (through every step)."));
     }
     if (result.evaluationsPerImage() > 1) {
       out.note(
