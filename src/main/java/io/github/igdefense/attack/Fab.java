@@ -5,10 +5,10 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Fast Adaptive Boundary attack (Croce and Hein 2020, "Minimally distorted adversarial examples"): looks
- * for the nearest misclassified point, stepping onto the nearest linearised boundary between the
- * label and any other class. Costs a gradient per other class and step, from one forward pass where
- * the classifier keeps it.
+ * Fast Adaptive Boundary attack (Croce and Hein 2020, "Minimally distorted adversarial examples"):
+ * looks for the nearest misclassified point, stepping onto the nearest linearised boundary between
+ * the label and any other class. Costs a gradient per other class and step, from one forward pass
+ * where the classifier keeps it.
  *
  * @param norm L∞, L2 or L1
  * @param epsilon radius; later restarts begin up to half of it away

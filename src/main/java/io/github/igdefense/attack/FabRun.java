@@ -15,9 +15,9 @@ import org.bytedeco.pytorch.global.torch;
  * boundary, drawn towards the image, looking for the nearest misclassified point.
  *
  * <p>Equal to the reference implementation step by step. The loss is minus the distance of the
- * nearest misclassified point, minus infinity where there is none; the point of highest loss is that
- * point, or else the last one, drawn back into the ball. In the fast order an image leaves once a
- * misclassified point lies in the ball: the reference's verdict.
+ * nearest misclassified point, minus infinity where there is none; the point of highest loss is
+ * that point, or else the last one, drawn back into the ball. In the fast order an image leaves
+ * once a misclassified point lies in the ball: the reference's verdict.
  *
  * @param norm L∞, L2 or L1
  * @param epsilon radius within which a misclassified point counts
@@ -84,8 +84,7 @@ record FabRun(Norm norm, double epsilon, int steps, double alphaMax, double eta,
         int[] wrong = Rows.where(inverse(correct));
         if (wrong.length > 0) {
           Tensor from = Tensors.rows(x, wrong);
-          Tensor back =
-              Tensors.rows(point, wrong).sub_(from).mul_(Tensors.scalar(beta)).add_(from);
+          Tensor back = Tensors.rows(point, wrong).sub_(from).mul_(Tensors.scalar(beta)).add_(from);
           Rows.copy(point, wrong, back, Rows.where(all(wrong.length)));
         }
         trace.step(point, losses, negative(distance), visited.robust(), null, null);
@@ -215,8 +214,7 @@ record FabRun(Norm norm, double epsilon, int steps, double alphaMax, double eta,
     Tensor alpha =
         own.div(own.add(length.narrow(0, m, m)))
             .clamp(
-                new ScalarOptional(Tensors.scalar(0)),
-                new ScalarOptional(Tensors.scalar(alphaMax)))
+                new ScalarOptional(Tensors.scalar(0)), new ScalarOptional(Tensors.scalar(alphaMax)))
             .unsqueeze(1);
     both.mul_(Tensors.scalar(eta));
     Tensor ahead = both.narrow(0, 0, m).add_(atPoint);

@@ -1,8 +1,6 @@
 package io.github.igdefense.attack;
 
 import io.github.igdefense.tensor.Tensors;
-import java.util.List;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -12,11 +10,11 @@ import org.bytedeco.pytorch.global.torch;
  * box, in L∞, L2 and L1 (Croce and Hein 2020, "Minimally distorted adversarial examples", sec.
  * 3.1). Where the plane misses the box, the move to the corner nearest to it.
  *
- * <p>Every coordinate can move down along {@code w}: by at most its room r, and the plane is reached
- * when Σ|w|·move is the excess |w·t − b|. In L∞ all coordinates move by min(λ, r), in L2 by
+ * <p>Every coordinate can move down along {@code w}: by at most its room r, and the plane is
+ * reached when Σ|w|·move is the excess |w·t − b|. In L∞ all coordinates move by min(λ, r), in L2 by
  * min(λ|w|, r): λ is the root of an increasing concave function of linear pieces, which Newton's
- * method finds exactly, coming from the left, in a handful of passes (a sort would cost more). In L1
- * the coordinates of largest |w| go all the way, one after another.
+ * method finds exactly, coming from the left, in a handful of passes (a sort would cost more). In
+ * L1 the coordinates of largest |w| go all the way, one after another.
  */
 final class Hyperplanes {
   /** Coordinates with smaller weights stay, in L2 and L1; as in the reference implementation. */

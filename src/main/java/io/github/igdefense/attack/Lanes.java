@@ -207,23 +207,30 @@ final class Lanes {
     }
   }
 
-  /** Logits [m,K] at {@code at} in the caller's scope; counted as a forward pass. */
+  /** Logits [m,K] at {@code at} in the caller's scope, never NaN; counted as a forward pass. */
   Tensor logits(Tensor at) {
     count(queries, 1);
-    return Tensors.scoped(
-        () -> {
-          try (AutoGradMode off = new AutoGradMode(false)) {
-            return model.logits(Tensors.to(at, model.dtype()));
-          }
-        });
+    Tensor logits =
+        Tensors.scoped(
+            () -> {
+              try (AutoGradMode off = new AutoGradMode(false)) {
+                return model.logits(Tensors.to(at, model.dtype()));
+              }
+            });
+    try (PointerScope scope = new PointerScope()) {
+      // A sum is NaN where a term is; infinite logits of both signs are as useless.
+      refuseNan(Tensors.toDoubles(logits.sum(1)));
+    }
+    return logits;
   }
 
-  /** A forward pass at {@code at} that gives several gradients; the caller closes it. */
+  /**
+   * A forward pass at {@code at} that gives several gradients; the caller closes it, in the scope
+   * in which it was made.
+   */
   ForwardPass record(Tensor at) {
     count(queries, 1);
-    try (PointerScope scope = new PointerScope()) {
-      return model.record(Tensors.to(at, model.dtype()));
-    }
+    return model.record(Tensors.to(at, model.dtype()));
   }
 
   /** Notes gradients that were taken from {@link #record}. */
@@ -249,6 +256,11 @@ final class Lanes {
 
   Evaluation evaluation(Tensor logits, Tensor losses) {
     double[] values = Tensors.toDoubles(losses);
+    refuseNan(values);
+    return new Evaluation(values, correct(logits));
+  }
+
+  private void refuseNan(double[] values) {
     for (int i = 0; i < values.length; i++) {
       if (Double.isNaN(values[i])) {
         throw new InputException(
@@ -259,6 +271,5 @@ final class Lanes {
                 + " of the batch; check the checkpoint and the dtype");
       }
     }
-    return new Evaluation(values, correct(logits));
   }
 }

@@ -21,8 +21,7 @@ final class Parameters {
 
   static void between(String what, double value, double low, double high) {
     if (!(value >= low && value <= high)) {
-      throw new InputException(
-          "expected " + what + " in " + low + ".." + high + ", got " + value);
+      throw new InputException("expected " + what + " in " + low + ".." + high + ", got " + value);
     }
   }
 

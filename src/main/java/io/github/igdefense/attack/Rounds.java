@@ -58,13 +58,12 @@ record Rounds(
         }
         // Rounds side by side where the images left fill the batch in part only.
         int abreast =
-            stops && run.abreast()
-                ? Math.min(rounds - round, Math.max(n / active.length, 1))
-                : 1;
+            stops && run.abreast() ? Math.min(rounds - round, Math.max(n / active.length, 1)) : 1;
         int[] rows = repeat(active, abreast);
         try (PointerScope roundScope = new PointerScope()) {
-          Tensor rowX = stops || rows.length < n ? Tensors.rows(x, rows) : x;
-          Tensor rowY = stops || rows.length < n ? Tensors.rows(y, rows) : y;
+          // Copies: rows that leave are overwritten.
+          Tensor rowX = Tensors.rows(x, rows);
+          Tensor rowY = Tensors.rows(y, rows);
           long[] rowLabels = Rows.pick(labels, rows);
           int[] restart = new int[rows.length];
           int[] rank = new int[rows.length];

@@ -8,8 +8,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * Square's candidates in L2 and L1: the perturbation of one window is moved to another, mixed with a
- * pattern, and the whole scaled to the ball.
+ * Square's candidates in L2 and L1: the perturbation of one window is moved to another, mixed with
+ * a pattern, and the whole scaled to the ball.
  */
 final class SquareMoves {
   private static final double TINY = 1e-12;
@@ -34,11 +34,7 @@ final class SquareMoves {
   /** Random signs: −1, or 1 (or 0, once in 2^24 draws, as in the reference). */
   static Tensor signs(Rng rng, Dtype type, long... shape) {
     return Tensors.scoped(
-        () ->
-            rng.uniform(type, shape)
-                .mul_(Tensors.scalar(2))
-                .sub_(Tensors.scalar(1))
-                .sign_());
+        () -> rng.uniform(type, shape).mul_(Tensors.scalar(2)).sub_(Tensors.scalar(1)).sign_());
   }
 
   /** A grid of windows with random signs, scaled to the ball. */
@@ -71,7 +67,8 @@ final class SquareMoves {
    * A candidate for every image.
    *
    * @param point the best points so far
-   * @param at row and column of the window that gets the perturbation, then of the one that loses it
+   * @param at row and column of the window that gets the perturbation, then of the one that loses
+   *     it
    * @return points in the ball and in [0,1]
    */
   Tensor next(Tensor x, Tensor point, int[] at, int side) {
@@ -91,16 +88,11 @@ final class SquareMoves {
           Tensor size;
           if (norm == Norm.L2) {
             Tensor unused =
-                torch.relu(
-                    image.mul(image).neg_().add_(Tensors.scalar(epsilon * epsilon)));
+                torch.relu(image.mul(image).neg_().add_(Tensors.scalar(epsilon * epsilon)));
             size = unused.div_(Tensors.scalar(channels)).add(inBoth).sqrt_();
           } else {
             Tensor unused = torch.relu(image.neg().add_(Tensors.scalar(epsilon)));
-            size =
-                unused
-                    .div_(Tensors.scalar(channels))
-                    .add(inBoth)
-                    .mul_(Tensors.scalar(channels));
+            size = unused.div_(Tensors.scalar(channels)).add(inBoth).mul_(Tensors.scalar(channels));
           }
           other.zero_();
           window.copy_(unit.mul_(size));

@@ -1,8 +1,8 @@
 package io.github.igdefense.attack;
 
 /**
- * Sizes and shapes of Square's windows (Andriushchenko et al. 2020, sec. 3 and supplement), equal to
- * the reference implementation's.
+ * Sizes and shapes of Square's windows (Andriushchenko et al. 2020, sec. 3 and supplement), equal
+ * to the reference implementation's.
  */
 final class SquarePattern {
   /** Queries after which the window's share of the image halves again, for 10,000 in all. */
@@ -42,7 +42,8 @@ final class SquarePattern {
   }
 
   /**
-   * One half of a window: concentric rectangles that fall off as a power of their size, of norm one.
+   * One half of a window: concentric rectangles that fall off as a power of their size, of norm
+   * one.
    *
    * @param power 2 in L2, 4 in L1
    * @return row-major [rows·columns]

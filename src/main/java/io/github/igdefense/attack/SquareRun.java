@@ -15,8 +15,8 @@ import org.bytedeco.pytorch.global.torch;
  * column; one query is spent on the start besides those allowed; a margin of exactly zero ends the
  * search of an image. All images of the batch share a window.
  *
- * <p>Images leave once broken, in both orders, as the draws do not depend on it but for the signs of
- * L2 and L1, which the reference too draws for the images left. With {@link PointSelection#ALL}
+ * <p>Images leave once broken, in both orders, as the draws do not depend on it but for the signs
+ * of L2 and L1, which the reference too draws for the images left. With {@link PointSelection#ALL}
  * nobody leaves and the loss is raised to the last query.
  *
  * @param norm L∞, L2 or L1
@@ -27,12 +27,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param rescaled see {@link SquarePattern#share}
  */
 record SquareRun(
-    Norm norm,
-    double epsilon,
-    int queries,
-    double initialShare,
-    Square.Loss loss,
-    boolean rescaled)
+    Norm norm, double epsilon, int queries, double initialShare, Square.Loss loss, boolean rescaled)
     implements SingleRun {
 
   @Override
@@ -48,8 +43,7 @@ record SquareRun(
       search.next(query);
     }
     search.finish();
-    return new Outcome(
-        search.best, search.bestLoss, search.adversarial, search.robust, 0);
+    return new Outcome(search.best, search.bestLoss, search.adversarial, search.robust, 0);
   }
 
   /** The state of a search. Tensors lie in the scope of the run. */
@@ -118,11 +112,14 @@ record SquareRun(
         return true;
       }
       keepBest();
+      if (stay.length == 0) {
+        return false;
+      }
       lanes.keep(stay);
       point = Rows.compact(point, stay);
       lower = lower == null ? null : Rows.compact(lower, stay);
       upper = upper == null ? null : Rows.compact(upper, stay);
-      return stay.length > 0;
+      return true;
     }
 
     void next(int query) {
@@ -168,9 +165,7 @@ record SquareRun(
     }
 
     void finish() {
-      if (lanes.size() > 0) {
-        keepBest();
-      }
+      keepBest();
       input.context().trace().end(best);
     }
 
@@ -192,9 +187,7 @@ record SquareRun(
         double[] losses =
             loss == Square.Loss.MARGIN
                 ? margins
-                : lanes
-                    .evaluation(logits, LogitLosses.crossEntropy(lanes.y()).of(logits))
-                    .loss();
+                : lanes.evaluation(logits, LogitLosses.crossEntropy(lanes.y()).of(logits)).loss();
         boolean[] over = new boolean[ids.length];
         boolean[] wrong = new boolean[ids.length];
         for (int j = 0; j < ids.length; j++) {

@@ -5,9 +5,9 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Targeted Fast Adaptive Boundary attack (Croce and Hein 2020): as {@link Fab}, but onto the boundary
- * between the label and one class per run: those with the 2nd, 3rd, … largest logit of the clean
- * image. Costs one gradient per step.
+ * Targeted Fast Adaptive Boundary attack (Croce and Hein 2020): as {@link Fab}, but onto the
+ * boundary between the label and one class per run: those with the 2nd, 3rd, … largest logit of the
+ * clean image. Costs one gradient per step.
  *
  * @param norm L∞, L2 or L1
  * @param epsilon radius; later restarts begin up to half of it away
@@ -45,17 +45,28 @@ public record TargetedFab(
 
   /** One run per target, no averaging, published constants. */
   public TargetedFab(Norm norm, Epsilon epsilon, int steps, int targets) {
-    this(norm, epsilon, steps, targets, 1, 1, Fab.DEFAULT_ALPHA_MAX, Fab.DEFAULT_ETA, Fab.DEFAULT_BETA);
+    this(
+        norm,
+        epsilon,
+        steps,
+        targets,
+        1,
+        1,
+        Fab.DEFAULT_ALPHA_MAX,
+        Fab.DEFAULT_ETA,
+        Fab.DEFAULT_BETA);
   }
 
   @Override
   public TargetedFab withRestarts(int count) {
-    return new TargetedFab(norm, epsilon, steps, targets, count, eotIterations, alphaMax, eta, beta);
+    return new TargetedFab(
+        norm, epsilon, steps, targets, count, eotIterations, alphaMax, eta, beta);
   }
 
   @Override
   public TargetedFab withEot(int iterations) {
-    return new TargetedFab(norm, epsilon, steps, targets, restarts, iterations, alphaMax, eta, beta);
+    return new TargetedFab(
+        norm, epsilon, steps, targets, restarts, iterations, alphaMax, eta, beta);
   }
 
   @Override

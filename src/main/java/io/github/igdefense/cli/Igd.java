@@ -38,6 +38,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       AnalyzeCommand.class,
       StudyCommand.class,
       CompareCommand.class,
+      CorruptionsCommand.class,
       TrainCommand.class,
       BenchCommand.class,
       SubsetCommand.class,

@@ -29,10 +29,7 @@ final class ImageSourceOptions {
       description = "JSON with the label of each class folder: {\"n01440764\": 0, ...}.")
   Path classMap;
 
-  @Option(
-      names = "--classes",
-      paramLabel = "FILE",
-      description = "Class names, one a line.")
+  @Option(names = "--classes", paramLabel = "FILE", description = "Class names, one a line.")
   Path classes;
 
   @Option(

@@ -35,7 +35,10 @@ final class RunOptions {
 
   Evaluation.Settings settings(ModelOptions model, AttackListOptions attacks) {
     return new Evaluation.Settings(
-        model.compute.batchSize, model.compute.seed, new RepeatedEvaluation(evaluations));
+        model.compute.batchSize,
+        model.compute.seed,
+        new RepeatedEvaluation(evaluations),
+        attacks.order());
   }
 
   /** Opens the state beside {@code out}, or where the user wants it. */

@@ -27,7 +27,9 @@ final class CifarImages extends StoredImages {
   private final int perBlock;
   private final String sha256;
 
-  /** Blocks of {@code perBlock} records each, whose last {@link #LENGTH} bytes are an image, CHW. */
+  /**
+   * Blocks of {@code perBlock} records each, whose last {@link #LENGTH} bytes are an image, CHW.
+   */
   private CifarImages(
       String name,
       Bytes[] blocks,
@@ -130,8 +132,7 @@ final class CifarImages extends StoredImages {
         "expected %s of CIFAR-%d (%s) in %s, did not find it", file, classes, words, path);
   }
 
-  private static Map<String, byte[]> archive(
-      Path path, Split split, int classes, boolean coarse) {
+  private static Map<String, byte[]> archive(Path path, Split split, int classes, boolean coarse) {
     List<List<String>> sets = new ArrayList<>();
     List<String> wanted = new ArrayList<>();
     for (Form form : Form.values()) {

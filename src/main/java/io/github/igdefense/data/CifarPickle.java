@@ -70,8 +70,7 @@ record CifarPickle(Bytes pixels, int[] labels) {
   /** The names in {@code batches.meta} or {@code meta}; null if it does not hold them. */
   static List<String> classNames(Bytes file, Path path, int classes, boolean coarse) {
     Map<?, ?> meta = dictionary(file, "the class names of " + path);
-    String key =
-        classes == 10 ? "label_names" : coarse ? "coarse_label_names" : "fine_label_names";
+    String key = classes == 10 ? "label_names" : coarse ? "coarse_label_names" : "fine_label_names";
     if (!(meta.get(key) instanceof List<?> list)) {
       return null;
     }

@@ -10,8 +10,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * Writes images of 32×32 as CIFAR-10 is published: the files of the binary version, or of the Python
- * version (pickles of protocol 2, as Python 2 wrote them). Images keep their order. Stateless.
+ * Writes images of 32×32 as CIFAR-10 is published: the files of the binary version, or of the
+ * Python version (pickles of protocol 2, as Python 2 wrote them). Images keep their order.
+ * Stateless.
  */
 public final class CifarWriter {
   private static final int LENGTH = CifarImages.LENGTH;
@@ -24,8 +25,8 @@ public final class CifarWriter {
    *
    * @param python the Python version instead of the binary one
    * @param train training images
-   * @throws InputException if the images are no 8-bit RGB images of 32×32, have more than 10 classes
-   *     or cannot be divided into equal batches
+   * @throws InputException if the images are no 8-bit RGB images of 32×32, have more than 10
+   *     classes or cannot be divided into equal batches
    */
   public static void write(ImageSet images, boolean python, boolean train, Path directory) {
     if (images.channels() != 3 || images.height() != 32 || images.width() != 32) {

@@ -49,7 +49,9 @@ record ClassMap(Map<String, Integer> labels, List<String> names) {
       if (labels.put(folder, label) != null
           || names.put(label, pair ? value.get(1).asText() : folder) != null) {
         throw bad(
-            file, "'" + ZipArchive.printable(folder) + "' or its label " + label + " comes twice", null);
+            file,
+            "'" + ZipArchive.printable(folder) + "' or its label " + label + " comes twice",
+            null);
       }
     }
     List<String> all = new ArrayList<>();
@@ -60,9 +62,7 @@ record ClassMap(Map<String, Integer> labels, List<String> names) {
     return new ClassMap(Map.copyOf(labels), List.copyOf(all));
   }
 
-  /**
-   * The sorted order of folders as their labels.
-   */
+  /** The sorted order of folders as their labels. */
   static ClassMap sorted(List<String> folders) {
     Map<String, Integer> labels = new HashMap<>();
     for (String folder : folders) {

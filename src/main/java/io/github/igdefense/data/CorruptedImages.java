@@ -56,8 +56,8 @@ public final class CorruptedImages {
    * @param classes 10 or 100
    * @param corruption one of {@link #NAMES} or {@link #EXTRA}
    * @param severity 1 to 5
-   * @throws InputException if there is no such corruption, file or severity, or a file is damaged or
-   *     of another shape
+   * @throws InputException if there is no such corruption, file or severity, or a file is damaged
+   *     or of another shape
    */
   public static ImageSet open(Path directory, int classes, String corruption, int severity) {
     return open(
@@ -68,8 +68,7 @@ public final class CorruptedImages {
         severity);
   }
 
-  static ImageSet open(
-      String name, Path directory, int classes, String corruption, int severity) {
+  static ImageSet open(String name, Path directory, int classes, String corruption, int severity) {
     if (!NAMES.contains(corruption) && !EXTRA.contains(corruption)) {
       throw new InputException(
           "expected a corruption among "
@@ -95,7 +94,10 @@ public final class CorruptedImages {
         || shape[2] != SIDE
         || shape[3] != 3) {
       throw new InputException(
-          "expected uint8[5N, 32, 32, 3] (N images at each severity) in " + file + ", got " + pixels);
+          "expected uint8[5N, 32, 32, 3] (N images at each severity) in "
+              + file
+              + ", got "
+              + pixels);
     }
     int count = (int) (shape[0] / SEVERITIES);
     int first = (severity - 1) * count;
@@ -131,13 +133,7 @@ public final class CorruptedImages {
     private volatile String sha256;
 
     Block(String name, Bytes pixels, int[] labels, int classes) {
-      super(
-          name,
-          labels,
-          classes == 10 ? CifarImages.CIFAR10 : numbers(classes),
-          3,
-          SIDE,
-          SIDE);
+      super(name, labels, classes == 10 ? CifarImages.CIFAR10 : numbers(classes), 3, SIDE, SIDE);
       this.pixels = pixels;
     }
 

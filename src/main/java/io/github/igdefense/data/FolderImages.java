@@ -37,8 +37,7 @@ final class FolderImages extends StoredImages {
    *
    * @param standard the preprocessing unless the options name one
    */
-  static ImageSet open(
-      String name, Path root, SourceOptions options, Preprocessing standard) {
+  static ImageSet open(String name, Path root, SourceOptions options, Preprocessing standard) {
     ImageListing listing = ImageListing.of(root, options);
     Preprocessing preprocessing =
         options.preprocessing() == null ? standard : options.preprocessing();
@@ -96,8 +95,7 @@ final class FolderImages extends StoredImages {
   }
 
   private static ImageListing keep(ImageListing all, Check[] checks) {
-    int[] kept =
-        IntStream.range(0, checks.length).filter(i -> checks[i].problem == null).toArray();
+    int[] kept = IntStream.range(0, checks.length).filter(i -> checks[i].problem == null).toArray();
     return new ImageListing(
         all.root(),
         Arrays.stream(kept).mapToObj(all.files()::get).toList(),

@@ -21,8 +21,16 @@ public record ImageDifferences(int images, int different, int first, double larg
     if (a.size() != b.size() || a.imageLength() != b.imageLength() || a.width() != b.width()) {
       throw InputException.of(
           "expected sets of one size, got %d images of %dx%dx%d in %s and %d of %dx%dx%d in %s",
-          a.size(), a.channels(), a.height(), a.width(), a.name(),
-          b.size(), b.channels(), b.height(), b.width(), b.name());
+          a.size(),
+          a.channels(),
+          a.height(),
+          a.width(),
+          a.name(),
+          b.size(),
+          b.channels(),
+          b.height(),
+          b.width(),
+          b.name());
     }
     int different = 0;
     int first = -1;

@@ -23,8 +23,8 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
  * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are
  * taken as stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is
  * repeated, and four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so)
- * turned to RGB by its integer formula. Of 16-bit samples the high byte is taken; Pillow does so for
- * colour too, but saturates 16-bit grey. JPEG data that end early are refused, as Pillow does.
+ * turned to RGB by its integer formula. Of 16-bit samples the high byte is taken; Pillow does so
+ * for colour too, but saturates 16-bit grey. JPEG data that end early are refused, as Pillow does.
  * Stateless and thread-safe.
  */
 final class ImageFiles {

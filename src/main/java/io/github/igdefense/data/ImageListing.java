@@ -36,9 +36,7 @@ record ImageListing(
               + (Files.exists(root) ? "a file" : "nothing"));
     }
     ClassMap map = options.classMap() == null ? null : ClassMap.read(options.classMap());
-    return options.list() == null
-        ? ofFolders(root, map)
-        : ofList(root, options.list(), map);
+    return options.list() == null ? ofFolders(root, map) : ofList(root, options.list(), map);
   }
 
   private static ImageListing ofFolders(Path root, ClassMap given) {

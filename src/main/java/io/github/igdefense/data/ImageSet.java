@@ -134,8 +134,8 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * True if every class's images stand together, by ascending label, as in folders: the first images
-   * are then all of one class.
+   * True if every class's images stand together, by ascending label, as in folders: the first
+   * images are then all of one class.
    */
   default boolean isSortedByClass() {
     int[] labels = labels();

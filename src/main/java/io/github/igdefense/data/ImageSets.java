@@ -24,10 +24,10 @@ import java.util.Locale;
  *   <tr><td>{@code embedded[:train|test]}</td><td>the sample of Fashion-MNIST inside the jar</td></tr>
  * </table>
  *
- * <p>Where a split can be named, the default is {@code test} ({@code val} of ImageNet). After the path
- * may also stand, in any order, {@code :classes=FILE} and, of image folders, the name of a {@link
- * Preprocessing}, {@code :list=FILE}, {@code :map=FILE} and {@code :skip-unreadable}, which mean what
- * they do in {@link SourceOptions}; such a FILE may not contain a colon.
+ * <p>Where a split can be named, the default is {@code test} ({@code val} of ImageNet). After the
+ * path may also stand, in any order, {@code :classes=FILE} and, of image folders, the name of a
+ * {@link Preprocessing}, {@code :list=FILE}, {@code :map=FILE} and {@code :skip-unreadable}, which
+ * mean what they do in {@link SourceOptions}; such a FILE may not contain a colon.
  */
 public final class ImageSets {
   /** The forms of a specification, for help texts. */
@@ -211,7 +211,13 @@ public final class ImageSets {
       Path inner = directory.resolve(part);
       if (split != null && !Files.isDirectory(inner)) {
         throw new InputException(
-            "expected a folder " + part + " in " + directory + ", found none; leave :" + part + " out"
+            "expected a folder "
+                + part
+                + " in "
+                + directory
+                + ", found none; leave :"
+                + part
+                + " out"
                 + " if the class folders lie in it directly");
       }
       return Files.isDirectory(inner) ? inner : directory;

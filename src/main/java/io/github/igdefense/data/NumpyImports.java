@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a pickle of plain NumPy arrays may import: arrays, their element types and text encoding. For
- * one file and one thread.
+ * What a pickle of plain NumPy arrays may import: arrays, their element types and text encoding.
+ * For one file and one thread.
  */
 final class NumpyImports implements PickleReader.Imports {
   private static final Map<String, ElementType> TYPES =
@@ -78,9 +78,9 @@ final class NumpyImports implements PickleReader.Imports {
       case "__builtin__.object", "builtins.object" -> name;
       case "numpy.dtype" -> (PickleReader.Function) this::type;
       case "numpy.core.multiarray._reconstruct",
-          "numpy._core.multiarray._reconstruct",
-          "copy_reg._reconstructor",
-          "copyreg._reconstructor" ->
+              "numpy._core.multiarray._reconstruct",
+              "copy_reg._reconstructor",
+              "copyreg._reconstructor" ->
           (PickleReader.Function) this::reconstruct;
       case "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer" ->
           (PickleReader.Function) this::fromBuffer;

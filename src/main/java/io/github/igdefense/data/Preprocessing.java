@@ -12,9 +12,10 @@ import java.util.regex.Pattern;
  * fixed point, bytes equal) and a centre crop, with torchvision's rules for sizes. Scaling to [0,1]
  * comes after. Immutable and thread-safe.
  *
- * <p>Names are RobustBench's, for any sizes R and C: {@code ResRCropC} (shorter side to R, bilinear,
- * centre crop C × C), {@code BicubicResRCropC} (the same, bicubic; CLIP's with R = C), {@code CropC}
- * (crop alone), {@code ResR} (both sides to R, bilinear, proportions lost), {@code none}.
+ * <p>Names are RobustBench's, for any sizes R and C: {@code ResRCropC} (shorter side to R,
+ * bilinear, centre crop C × C), {@code BicubicResRCropC} (the same, bicubic; CLIP's with R = C),
+ * {@code CropC} (crop alone), {@code ResR} (both sides to R, bilinear, proportions lost), {@code
+ * none}.
  */
 public final class Preprocessing {
   /** Leaves images as they are. */
@@ -63,8 +64,7 @@ public final class Preprocessing {
       int crop = parts.group(3) == null ? -1 : Integer.parseInt(parts.group(3));
       boolean bicubic = parts.group(1) != null;
       if (size != 0 && crop != 0 && (size > 0 || crop > 0 && !bicubic)) {
-        Resize resize =
-            size < 0 ? Resize.NONE : crop < 0 ? Resize.BOTH_SIDES : Resize.SHORTER_SIDE;
+        Resize resize = size < 0 ? Resize.NONE : crop < 0 ? Resize.BOTH_SIDES : Resize.SHORTER_SIDE;
         Filter filter = bicubic ? Filter.BICUBIC : Filter.BILINEAR;
         return new Preprocessing(name, resize, Math.max(0, size), filter, Math.max(0, crop));
       }
@@ -133,8 +133,7 @@ public final class Preprocessing {
     }
     int cropTall = crop == 0 ? tall : Math.min(crop, tall);
     int cropWide = crop == 0 ? wide : Math.min(crop, wide);
-    Window window =
-        new Window(start(tall - cropTall), start(wide - cropWide), cropTall, cropWide);
+    Window window = new Window(start(tall - cropTall), start(wide - cropWide), cropTall, cropWide);
     byte[] part = Resampling.resize(image, height, width, filter, tall, wide, window);
     return cropTall == side() && cropWide == side() ? part : pad(part, cropTall, cropWide);
   }

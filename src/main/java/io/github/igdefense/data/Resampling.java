@@ -97,9 +97,7 @@ final class Resampling {
       Window window) {
     // Pillow skips a pass that would not change the size.
     Axis rows =
-        height == outHeight
-            ? null
-            : Axis.of(filter, height, outHeight, window.top, window.height);
+        height == outHeight ? null : Axis.of(filter, height, outHeight, window.top, window.height);
     Axis columns =
         width == outWidth ? null : Axis.of(filter, width, outWidth, window.left, window.width);
     int top = rows == null ? window.top : rows.first[0];

@@ -15,8 +15,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
- * Class-balanced subsets: the same number of images of every class, drawn with a seed. The same set,
- * number and seed give the same images on every machine. Stateless.
+ * Class-balanced subsets: the same number of images of every class, drawn with a seed. The same
+ * set, number and seed give the same images on every machine. Stateless.
  */
 public final class Subset {
   private Subset() {}
@@ -51,8 +51,7 @@ public final class Subset {
     int[] chosen = new int[Math.multiplyExact(perClass, counts.length)];
     for (int c = 0; c < counts.length; c++) {
       int wanted = c;
-      int[] members =
-          IntStream.range(0, labels.length).filter(i -> labels[i] == wanted).toArray();
+      int[] members = IntStream.range(0, labels.length).filter(i -> labels[i] == wanted).toArray();
       Random random = new Random(mixed(seed * 0x9e3779b97f4a7c15L + c));
       for (int i = 0; i < perClass; i++) {
         int j = i + random.nextInt(members.length - i);
@@ -92,7 +91,8 @@ public final class Subset {
    * whole or not at all.
    *
    * @param images a set of image files, not a selection of one
-   * @throws InputException if the images have no files, or {@code directory} exists and is not empty
+   * @throws InputException if the images have no files, or {@code directory} exists and is not
+   *     empty
    * @throws UncheckedIOException if it cannot be written
    */
   public static void writeLinks(ImageSet images, int[] indices, Path directory) {
@@ -104,14 +104,15 @@ public final class Subset {
     try {
       if (Files.exists(target) && !isEmptyDirectory(target)) {
         throw new InputException(
-            "expected a new or empty folder to write links to, got " + directory + "; name another");
+            "expected a new or empty folder to write links to, got "
+                + directory
+                + "; name another");
       }
       Files.createDirectories(target.getParent());
       for (int index : indices) {
         Path link = temporary.resolve(relative(listing, index));
         Files.createDirectories(link.getParent());
-        Files.createSymbolicLink(
-            link, listing.files().get(index).toAbsolutePath().normalize());
+        Files.createSymbolicLink(link, listing.files().get(index).toAbsolutePath().normalize());
       }
       Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException | UnsupportedOperationException e) {

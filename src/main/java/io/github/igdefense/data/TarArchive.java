@@ -39,10 +39,7 @@ final class TarArchive {
   }
 
   static Map<String, byte[]> read(
-      Bytes stored,
-      String label,
-      Collection<String> wanted,
-      Predicate<Collection<String>> enough) {
+      Bytes stored, String label, Collection<String> wanted, Predicate<Collection<String>> enough) {
     boolean gzip =
         stored.length() > 2
             && (stored.getByte(0) & 0xff) == 0x1f
@@ -66,8 +63,10 @@ final class TarArchive {
                       : ", but it is damaged or cut off; fetch it again"));
         }
         String name = text(header, 0, 100);
-        String prefix = text(header, 257, 6).equals("ustar") && header[262] == 0
-            ? text(header, 345, 155) : ""; // GNU's older form has times there
+        String prefix =
+            text(header, 257, 6).equals("ustar") && header[262] == 0
+                ? text(header, 345, 155)
+                : ""; // GNU's older form has times there
         name = prefix.isEmpty() ? name : prefix + "/" + name;
         checkName(name, label);
         long size = octal(header, 124, 12, label);

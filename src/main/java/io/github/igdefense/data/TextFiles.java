@@ -25,8 +25,7 @@ final class TextFiles {
     }
     byte[] content = bytes.get(0, (int) bytes.length());
     try {
-      String text =
-          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(content)).toString();
+      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(content)).toString();
       return text.startsWith("\uFEFF") ? text.substring(1) : text;
     } catch (CharacterCodingException e) {
       throw new InputException("expected UTF-8 text in " + file + ", found other bytes", e);
@@ -45,7 +44,8 @@ final class TextFiles {
     }
     int empty = lines.indexOf("");
     if (empty >= 0) {
-      throw InputException.of("expected text on every line of %s, line %d is empty", file, empty + 1);
+      throw InputException.of(
+          "expected text on every line of %s, line %d is empty", file, empty + 1);
     }
     return lines;
   }

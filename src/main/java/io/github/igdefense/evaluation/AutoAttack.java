@@ -178,7 +178,12 @@ public record AutoAttack(Version version, Budget budget, List<Attack> stages)
 
   /** Whether this is a published version with the published settings. */
   public boolean published() {
-    return version != Version.CUSTOM && budget.equals(Budget.PUBLISHED);
+    Budget all = Budget.PUBLISHED;
+    boolean averaged = version == Version.RAND;
+    return version != Version.CUSTOM
+        && budget.steps() == all.steps()
+        && (averaged || budget.targets() == 0 && budget.queries() == all.queries())
+        && (!averaged || budget.eotIterations() == all.eotIterations());
   }
 
   @Override

@@ -6,8 +6,8 @@ import java.util.Map;
 final class AttackTexts {
   private static final Map<String, String[]> TEXTS =
       Map.ofEntries(
-          text("fgsm", "FGSM", "One step along the sign of the gradient of the cross-entropy."),
-          text("pgd", "PGD", "Steps along the gradient of the cross-entropy from a random start."),
+          text("fgsm", "FGSM", "One step along the sign of the gradient of the loss."),
+          text("pgd", "PGD", "Steps along the gradient of the loss from a random start."),
           text(
               "apgd-ce",
               "APGD-CE",
@@ -17,8 +17,8 @@ final class AttackTexts {
           text(
               "apgd-t",
               "APGD-T",
-              "Auto-PGD on the targeted difference of logits ratio, one target class after"
-                  + " another."),
+              "Auto-PGD on the targeted difference of logits ratio, for several target"
+                  + " classes."),
           text(
               "apgd-ce-eot",
               "APGD-CE, EoT",
@@ -29,7 +29,7 @@ final class AttackTexts {
               "FAB",
               "Projects onto the linearised boundary of the nearest class: looks for the smallest"
                   + " change."),
-          text("fab-t", "FAB-T", "FAB towards one target class after another."),
+          text("fab-t", "FAB-T", "FAB onto the boundary to several target classes."),
           text(
               "square",
               "Square",

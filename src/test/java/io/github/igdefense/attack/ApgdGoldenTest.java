@@ -66,7 +66,9 @@ class ApgdGoldenTest {
     try (PointerScope scope = new PointerScope();
         AttackContext context = AttackContext.seeded(file.get("seed").asLong()[0])) {
       Tensor x = Tensors.of(images, labels.length, 3, 32, 32);
-      try (AttackResult result = attack.run(network, x, labels, context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
+      try (AttackResult result =
+          attack.run(
+              network, x, labels, context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
         AttackGoldens.compareResult(result, network, x, file);
       }
     }
@@ -110,7 +112,11 @@ class ApgdGoldenTest {
             new IgDefense(network, masks, IgDefense.DEFAULT_TEMPERATURE, Smoothing.NONE, null);
         AttackContext context = AttackContext.sharing(rng, seed);
         AttackResult result =
-            attack.run(smoothed, mixtures(file), labels, context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
+            attack.run(
+                smoothed,
+                mixtures(file),
+                labels,
+                context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
       double[] points = Tensors.toDoubles(result.adversarial());
       close("fingerprints", fingerprints(points), file.get("adv_proj").asDouble());
       close("logits without noise", plain.logits(result.adversarial()), file.get("adv_logits"));

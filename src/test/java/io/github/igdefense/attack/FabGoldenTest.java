@@ -45,8 +45,7 @@ class FabGoldenTest {
     try (PointerScope scope = new PointerScope()) {
       Tensor points = Tensors.of(file.get("points").asDouble(), 24, 48);
       Tensor w = Tensors.of(file.get("w").asDouble(), 24, 48);
-      Tensor excess =
-          w.mul(points).sum(1).sub(Tensors.of(file.get("b").asDouble(), 24));
+      Tensor excess = w.mul(points).sum(1).sub(Tensors.of(file.get("b").asDouble(), 24));
       double[] expected = file.get("delta_" + norm.toString().toLowerCase()).asDouble();
       double[] moves = Tensors.toDoubles(Hyperplanes.moves(norm, points, w, excess));
       for (int i = 0; i < moves.length; i++) {

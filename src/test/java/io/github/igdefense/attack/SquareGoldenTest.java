@@ -77,7 +77,8 @@ class SquareGoldenTest {
     double[] half = SquarePattern.rectangles(Norm.L1, 1, 3);
     double ring = 1 / 16.0;
     double sum = 1 + 3 * ring;
-    assertThat(half).containsExactly(new double[] {ring / sum, (1 + ring) / sum, ring / sum}, within(1e-15));
+    assertThat(half)
+        .containsExactly(new double[] {ring / sum, (1 + ring) / sum, ring / sum}, within(1e-15));
     for (int side : new int[] {1, 2, 3, 6, 7, 29}) {
       double[] window = SquarePattern.window(Norm.L1, side, false);
       assertThat(Arrays.stream(window).map(Math::abs).sum()).isCloseTo(1, within(1e-12));
@@ -94,7 +95,9 @@ class SquareGoldenTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Norm.class, names = {"L2", "L1"})
+  @EnumSource(
+      value = Norm.class,
+      names = {"L2", "L1"})
   void aCandidateIsWhatPlainArithmeticGives(Norm norm) {
     double epsilon = norm == Norm.L2 ? 1.5 : 12;
     int side = 5;
@@ -134,9 +137,11 @@ class SquareGoldenTest {
         Tensor delta = Tensors.of(expected, 2, 3, 32, 32);
         Tensor reached;
         if (norm == Norm.L2) {
-          reached = x.add(delta).clamp(
-              new org.bytedeco.pytorch.ScalarOptional(Tensors.scalar(0)),
-              new org.bytedeco.pytorch.ScalarOptional(Tensors.scalar(1)));
+          reached =
+              x.add(delta)
+                  .clamp(
+                      new org.bytedeco.pytorch.ScalarOptional(Tensors.scalar(0)),
+                      new org.bytedeco.pytorch.ScalarOptional(Tensors.scalar(1)));
         } else {
           reached = x.add(delta).add(Geometry.towardsL1Ball(x, delta, epsilon * (1 - 1e-6)));
         }
@@ -249,7 +254,9 @@ class SquareGoldenTest {
           int n = run.rows.length;
           for (int q = 0; q < trace.length / n; q++) {
             double[] margins = Arrays.stream(run.bestLoss.get(q)).map(v -> -v).toArray();
-            close("best margin before query " + q, margins,
+            close(
+                "best margin before query " + q,
+                margins,
                 Arrays.copyOfRange(trace, q * n, (q + 1) * n));
           }
         }

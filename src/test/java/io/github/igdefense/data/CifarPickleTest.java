@@ -28,8 +28,13 @@ class CifarPickleTest {
   /** Files that Python 3 wrote; the pixels repeat after 600. */
   @ParameterizedTest
   @ValueSource(
-      strings = {"python3-protocol0", "python3-protocol2", "python3-protocol4", "python3-protocol5",
-        "fortran-protocol4"})
+      strings = {
+        "python3-protocol0",
+        "python3-protocol2",
+        "python3-protocol4",
+        "python3-protocol5",
+        "fortran-protocol4"
+      })
   void whatPythonWritesIsRead(String name) throws Exception {
     Files.copy(resource(name + ".pickle"), folder.resolve("test_batch"));
     NpyArray pixels = Npy.read(resource("pixels.npy"));
@@ -66,8 +71,7 @@ class CifarPickleTest {
       ImageSet images = ImageSets.open("folder:" + folder.resolve(part));
       for (boolean python : new boolean[] {true, false}) {
         Path out =
-            folder.resolve(
-                python ? "python/cifar-10-batches-py" : "binary/cifar-10-batches-bin");
+            folder.resolve(python ? "python/cifar-10-batches-py" : "binary/cifar-10-batches-bin");
         CifarWriter.write(images, python, train, out);
         for (Path path : List.of(out, out.getParent(), archive(out))) {
           ImageSet read = ImageSets.open("cifar10:" + path + ":" + part);

@@ -47,8 +47,7 @@ class ImageListingTest {
   void imagesOfAllSizesBecomeOneSize() {
     ImageSet set = ImageSets.open("imagenet:" + root);
     assertThat(set.preprocessing()).startsWith("Res256Crop224 (");
-    assertThat(new int[] {set.channels(), set.height(), set.width()})
-        .containsExactly(3, 224, 224);
+    assertThat(new int[] {set.channels(), set.height(), set.width()}).containsExactly(3, 224, 224);
     assertThat(set.labels()).containsExactly(0, 0, 0, 1, 1, 1, 2, 2, 2);
     assertThat(set.classNames()).containsExactly("n01", "n02", "n03");
     ImageSet small = ImageSets.open("folder:" + root.resolve("val") + ":Res24Crop16");
@@ -81,8 +80,7 @@ class ImageListingTest {
     assertThat(set.labels()).containsExactly(2, 0, 2);
     assertThat(set.classCount()).isEqualTo(3);
     ImageSet all = ImageSets.open("imagenet:" + root + ":Crop8");
-    assertThat(ImageDifferences.between(set, all.select(new int[] {8, 0, 7})).different())
-        .isZero();
+    assertThat(ImageDifferences.between(set, all.select(new int[] {8, 0, 7})).different()).isZero();
     assertThat(set.sha256()).isNotEqualTo(all.sha256());
   }
 
@@ -119,7 +117,8 @@ class ImageListingTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "n01/v0.png;n01/absent.png;n02/a;n02/b;n02/c | 4 images | absent.png, n02/a, n02/b, and 1 more",
+        "n01/v0.png;n01/absent.png;n02/a;n02/b;n02/c | 4 images | absent.png, n02/a, n02/b, and 1"
+            + " more",
         "n01/v0.png;../val/n01/v1.png | line 2 | within",
         "/etc/passwd | line 1 | within",
         "n01/../../x.png | line 1 | within",
@@ -150,9 +149,21 @@ class ImageListingTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"", "[]", "{}", "{\"n01\": -1}", "{\"n01\": 1.5}", "{\"n01\": \"0\"}", "{\"n01\": 0",
-        "{\"n01\": 1000000}", "{\"n01\": 0, \"n02\": 0}", "{\"n01\": 0, \"n01\": 1}",
-        "{\"x\": [\"n01\", \"tench\"]}", "{\"0\": [\"n01\"]}", "{\"n01\": 99999999999999999999}"})
+      strings = {
+        "",
+        "[]",
+        "{}",
+        "{\"n01\": -1}",
+        "{\"n01\": 1.5}",
+        "{\"n01\": \"0\"}",
+        "{\"n01\": 0",
+        "{\"n01\": 1000000}",
+        "{\"n01\": 0, \"n02\": 0}",
+        "{\"n01\": 0, \"n01\": 1}",
+        "{\"x\": [\"n01\", \"tench\"]}",
+        "{\"0\": [\"n01\"]}",
+        "{\"n01\": 99999999999999999999}"
+      })
   void badClassMapsAreRefused(String json) throws IOException {
     refused("imagenet:" + root + ":map=" + file("map.json", json), "map.json");
   }

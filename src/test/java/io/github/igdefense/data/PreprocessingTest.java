@@ -66,8 +66,19 @@ class PreprocessingTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"", "Crop", "Res0", "Crop0", "Bicubic", "BicubicCrop224", "res256", "Res99999",
-        "Res-1", "Crop288 ", "None"})
+      strings = {
+        "",
+        "Crop",
+        "Res0",
+        "Crop0",
+        "Bicubic",
+        "BicubicCrop224",
+        "res256",
+        "Res99999",
+        "Res-1",
+        "Crop288 ",
+        "None"
+      })
   void otherNamesAreRefused(String name) {
     assertThatThrownBy(() -> Preprocessing.parse(name))
         .isInstanceOf(InputException.class)
@@ -87,8 +98,17 @@ class PreprocessingTest {
 
   /** torchvision rounds half the difference to even, so 1 left over is cut at the end. */
   @ParameterizedTest
-  @CsvSource({"5, 4, 0", "7, 4, 2", "9, 4, 2", "11, 4, 4", "6, 4, 1", "4, 4, 0", "3, 4, -0", "2, 4, -1",
-    "1, 4, -1"})
+  @CsvSource({
+    "5, 4, 0",
+    "7, 4, 2",
+    "9, 4, 2",
+    "11, 4, 4",
+    "6, 4, 1",
+    "4, 4, 0",
+    "3, 4, -0",
+    "2, 4, -1",
+    "1, 4, -1"
+  })
   void cropsStartWhereTorchvisionStartsThem(int side, int crop, int start) {
     byte[] image = new byte[3 * side * side];
     for (int i = 0; i < image.length; i++) {
@@ -119,8 +139,7 @@ class PreprocessingTest {
       Arrays.fill(image, value);
       String cubic = random.nextBoolean() ? "Bicubic" : "";
       int size = 1 + random.nextInt(70);
-      byte[] result =
-          Preprocessing.parse(cubic + "Res" + size).apply(image, height, width);
+      byte[] result = Preprocessing.parse(cubic + "Res" + size).apply(image, height, width);
       assertThat(result).hasSize(3 * size * size).containsOnly(value);
       random.nextBytes(image);
       int side = Math.min(height, width);
@@ -150,8 +169,7 @@ class PreprocessingTest {
         ImageSet set = ImageSets.open("embedded:test", resized)) {
       assertThat(set.preprocessing())
           .contains("28x28 to 32x32")
-          .endsWith(
-              "then BicubicRes48Crop40 (shorter side to 48, bicubic, centre crop 40x40)");
+          .endsWith("then BicubicRes48Crop40 (shorter side to 48, bicubic, centre crop 40x40)");
       assertThat(new int[] {set.height(), set.width()}).containsOnly(40);
       assertThat(set.sha256()).isNotEqualTo(plain.sha256());
       float[] image = new float[set.imageLength()];
