@@ -3,6 +3,7 @@ package io.github.igdefense.evaluation;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import io.github.igdefense.attack.Attack;
+import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.importance.Ranking;
@@ -22,7 +23,8 @@ import org.bytedeco.pytorch.Tensor;
  * compared between groups of units; successful and failed attacks apart.
  *
  * <p>Batched, unlike the published code. For a successful attack the activations are those of the
- * adversarial point, for a failed one those of the point of highest loss. Immutable.
+ * adversarial point, for a failed one those of the point of highest loss. Attacks run to their end
+ * ({@link RunOrder#REFERENCE}), also on images they have broken. Immutable.
  *
  * @param layer the layer
  * @param topK units per class that count as important
@@ -104,7 +106,11 @@ public record Analysis(
               + ranking.classCount());
     }
     ActivationChanges groups = ActivationChanges.of(ranking, topK);
-    Evaluation evaluation = Evaluation.of(network, images, settings, listener);
+    // Every attack goes to its end: where it stopped at the first success, activations would too.
+    Evaluation.Settings whole =
+        new Evaluation.Settings(
+            settings.batchSize(), settings.seed(), settings.judge(), RunOrder.REFERENCE);
+    Evaluation evaluation = Evaluation.of(network, images, whole, listener);
     boolean[] correct = evaluation.clean().correct();
     if (Accuracy.count(correct) == 0) {
       throw new InputException(
