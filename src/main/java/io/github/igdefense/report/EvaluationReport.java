@@ -1,6 +1,7 @@
 package io.github.igdefense.report;
 
 import io.github.igdefense.data.ImageSet;
+import io.github.igdefense.defense.AntiAdversary;
 import io.github.igdefense.defense.GradientMode;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.InputDefense;
@@ -128,14 +129,16 @@ public final class EvaluationReport {
     }
     if (row.classifier() instanceof InputDefense defense) {
       out.note(
-          "Moves the image before "
-              + defense.base().name()
-              + " sees it: "
+          (defense instanceof AntiAdversary
+                  ? "Moves the image so that the model becomes surer of the class it sees, then"
+                      + " classifies the moved image: "
+                  : "Moves the image to where the losses of all classes, summed, are largest nearby,"
+                      + " then classifies the moved image: ")
               + defense.name()
-              + ". Attacks take the move's derivative as "
+              + ". Attacks take the derivative of the move "
               + (defense.gradientMode() == GradientMode.BPDA
-                  ? "the identity (BPDA)."
-                  : "it is (through every step)."));
+                  ? "as the identity (BPDA)."
+                  : "as it is, through every step."));
     }
     if (result.evaluationsPerImage() > 1) {
       out.note(

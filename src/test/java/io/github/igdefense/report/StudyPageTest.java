@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -64,6 +66,21 @@ class StudyPageTest {
     assertThat(analysis.at("/data/analysis/failed/changes/2/percent").isNull()).isTrue();
     JsonNode warnings = analysis.path("warnings");
     assertThat(warnings.isArray()).isTrue();
+  }
+
+  @Test
+  void jsonFitsTheDocumentedSchema() throws Exception {
+    ObjectMapper mapper = new ObjectMapper();
+    JsonNode schema = mapper.readTree(Path.of("docs/study-schema.json").toFile());
+    for (StudyReport report : SampleStudies.all()) {
+      List<String> violations = new ArrayList<>();
+      String text = StudyJson.text(report);
+      ResultJsonTest.check(schema, mapper.readTree(text), "$", violations);
+      assertThat(violations).as(report.kind()).isEmpty();
+      ResultJsonTest.check(
+          schema, mapper.readTree(text.replace("\"study", "\"study of ")), "$", violations);
+      assertThat(violations.isEmpty()).isEqualTo(report.kind().equals("analyze"));
+    }
   }
 
   @Test
