@@ -27,7 +27,7 @@ def random_image(rng, mode, width, height):
 def write(kind, rng, folder, stem, width, height):
     """One image file of a kind; returns its path."""
     if kind.startswith("jpeg"):
-        mode = "L" if "grey" in kind else "CMYK" if "cmyk" in kind else "RGB"
+        mode = "L" if "grey" in kind else "CMYK" if "cmyk" in kind or "ycck" in kind else "RGB"
         options = {"quality": int(rng.integers(60, 98)), "progressive": "progressive" in kind}
         if "444" in kind:
             options["subsampling"] = 0
@@ -37,14 +37,24 @@ def write(kind, rng, folder, stem, width, height):
             options["subsampling"] = 2
         path = os.path.join(folder, stem + ".jpg")
         random_image(rng, mode, width, height).save(path, **options)
+        if "ycck" in kind:
+            mark_as_ycck(path)
         return path
     path = os.path.join(folder, stem + ".png")
     if kind == "png rgb 16 bit":
         write_png16(path, rng, width, height)
         return path
-    mode = {"png grey": "L", "png alpha": "RGBA", "png grey alpha": "LA"}.get(kind, "RGB")
+    mode = {"png grey": "L", "png grey transparent": "L", "png alpha": "RGBA", "png grey alpha": "LA"}.get(kind, "RGB")
     image = random_image(rng, mode, width, height)
-    if kind == "png palette":
+    if kind == "png grey transparent":
+        image.save(path, transparency=100)
+        return path
+    if kind == "png rgb transparent":
+        image.save(path, transparency=(100, 100, 100))
+        return path
+    if kind == "png palette 4 bit":
+        image = image.quantize(10)
+    elif kind == "png palette":
         image = image.quantize(50)
     elif kind == "png palette transparent":
         image = image.quantize(50)
@@ -54,6 +64,19 @@ def write(kind, rng, folder, stem, width, height):
         image = image.convert("1")
     image.save(path)
     return path
+
+
+def mark_as_ycck(path):
+    """Sets the colour transform of the Adobe marker: the same samples then mean YCCK."""
+    with open(path, "rb") as file:
+        content = bytearray(file.read())
+    at = content.find(b"Adobe", 0, 4096)
+    if at < 0:  # none there: one of our own behind the first two bytes
+        content[2:2] = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x02"
+    else:
+        content[at + 11] = 2
+    with open(path, "wb") as file:
+        file.write(content)
 
 
 def write_png16(path, rng, width, height):
@@ -117,9 +140,10 @@ def main():
         size, crop = int(rng.integers(1, 300)), int(rng.integers(1, 300))
         cubic = "Bicubic" if rng.random() < 0.5 else ""
         cases.append(("png rgb", rng.choice([f"{cubic}Res{size}Crop{crop}", f"{cubic}Res{size}", f"Crop{crop}"]), 0))
-    for kind in ("png grey", "png alpha", "png grey alpha", "png palette", "png palette transparent", "png 1 bit",
-                 "png rgb 16 bit", "jpeg grey", "jpeg rgb 444", "jpeg rgb 422", "jpeg rgb 420", "jpeg cmyk",
-                 "jpeg rgb 420 progressive"):
+    for kind in ("png grey", "png grey transparent", "png alpha", "png grey alpha", "png rgb transparent",
+                 "png palette", "png palette 4 bit", "png palette transparent", "png 1 bit", "png rgb 16 bit",
+                 "jpeg grey", "jpeg rgb 444", "jpeg rgb 422", "jpeg rgb 420", "jpeg rgb 420 progressive",
+                 "jpeg cmyk", "jpeg ycck"):
         cases.append((kind, "none", 0 if kind.startswith("png") else 2))
         cases.append((kind, "Res256Crop224", 0 if kind.startswith("png") else 2))
     for kind, name, allowed in cases:

@@ -25,7 +25,7 @@ final class FolderImages extends StoredImages {
     super(name, listing.labels(), listing.classNames(), 3, size.height(), size.width());
     this.listing = listing;
     this.preprocessing = preprocessing;
-    this.remarks = remarks;
+    this.remarks = List.copyOf(remarks);
   }
 
   /** What the check of one file found: its size, or why it cannot be read. */
@@ -36,8 +36,11 @@ final class FolderImages extends StoredImages {
    * marker is decoded. With {@link SourceOptions#skipUnreadable} all are decoded once.
    *
    * @param standard the preprocessing unless the options name one
+   * @param folders number of class folders of the whole data set, or 0 if unknown: with others,
+   *     labels by position are remarked on
    */
-  static ImageSet open(String name, Path root, SourceOptions options, Preprocessing standard) {
+  static ImageSet open(
+      String name, Path root, SourceOptions options, Preprocessing standard, int folders) {
     ImageListing listing = ImageListing.of(root, options);
     Preprocessing preprocessing =
         options.preprocessing() == null ? standard : options.preprocessing();
@@ -53,7 +56,14 @@ final class FolderImages extends StoredImages {
         reasons.add(checks[i].problem.getMessage());
       }
     }
-    List<String> remarks = List.of();
+    List<String> remarks = new ArrayList<>();
+    if (folders > 0 && listing.byPosition() && listing.classNames().size() != folders) {
+      remarks.add(
+          String.format(
+              "labels are positions among the %d class folders in %s, not among all %d; give"
+                  + " --class-map for a model of all classes",
+              listing.classNames().size(), root, folders));
+    }
     ImageListing readable = listing;
     if (!unreadable.isEmpty()) {
       String count = unreadable.size() + " of " + checks.length + " images in " + root;
@@ -68,14 +78,13 @@ final class FolderImages extends StoredImages {
                 + (options.skipUnreadable() ? "" : ", or go on without them (--skip-unreadable)"));
       }
       int more = unreadable.size() - NAMED;
-      remarks =
-          List.of(
-              "skipped "
-                  + count
-                  + " that cannot be read: "
-                  + ZipArchive.printable(
-                      String.join(", ", unreadable.subList(0, Math.min(NAMED, unreadable.size()))))
-                  + (more > 0 ? ", and " + more + " more" : ""));
+      remarks.add(
+          "skipped "
+              + count
+              + " that cannot be read: "
+              + ZipArchive.printable(
+                  String.join(", ", unreadable.subList(0, Math.min(NAMED, unreadable.size()))))
+              + (more > 0 ? ", and " + more + " more" : ""));
       readable = keep(listing, checks);
     }
     return new FolderImages(
@@ -101,7 +110,8 @@ final class FolderImages extends StoredImages {
         Arrays.stream(kept).mapToObj(all.files()::get).toList(),
         Arrays.stream(kept).map(i -> all.labels()[i]).toArray(),
         all.classNames(),
-        all.plain());
+        all.plain(),
+        all.byPosition());
   }
 
   private static ImageFiles.Size size(

@@ -75,12 +75,12 @@ final class ImageFiles {
     byte[] start = new byte[1 << 12];
     try (InputStream in = Files.newInputStream(file)) {
       int n = in.readNBytes(start, 0, start.length);
-      Size size = parse(start, n);
+      Size size = ImageHeaders.parse(start, n);
       if (size == null && n == start.length) {
         byte[] rest = in.readNBytes(1 << 24); // long metadata
         byte[] all = java.util.Arrays.copyOf(start, n + rest.length);
         System.arraycopy(rest, 0, all, n, rest.length);
-        size = parse(all, all.length);
+        size = ImageHeaders.parse(all, all.length);
       }
       if (size == null) {
         throw new InputException(
@@ -123,59 +123,6 @@ final class ImageFiles {
     }
   }
 
-  private static Size parse(byte[] b, int n) {
-    if (n >= 24 && (b[0] & 0xff) == 0x89 && b[1] == 'P' && b[2] == 'N' && b[3] == 'G') {
-      return b[12] == 'I' && b[13] == 'H' && b[14] == 'D' && b[15] == 'R'
-          ? new Size(big(b, 20, 4), big(b, 16, 4))
-          : null;
-    }
-    return n >= 4 && (b[0] & 0xff) == 0xff && (b[1] & 0xff) == 0xd8 ? parseJpeg(b, n) : null;
-  }
-
-  private static Size parseJpeg(byte[] b, int n) {
-    int at = frame(b, n);
-    return at < 0 ? null : new Size(big(b, at + 5, 2), big(b, at + 7, 2));
-  }
-
-  /** Position of the start-of-frame marker's second byte minus one, or -1. */
-  private static int frame(byte[] b, int n) {
-    int at = 2;
-    while (at + 9 < n) {
-      if ((b[at] & 0xff) != 0xff) {
-        return -1;
-      }
-      int marker = b[at + 1] & 0xff;
-      if (marker == 0xff) {
-        at++;
-      } else if (marker == 1 || marker >= 0xd0 && marker <= 0xd8) {
-        at += 2;
-      } else if (marker >= 0xc0
-          && marker <= 0xcf
-          && marker != 0xc4
-          && marker != 0xc8
-          && marker != 0xcc) {
-        return at;
-      } else if (marker == 0xda || marker == 0xd9) {
-        return -1;
-      } else {
-        int length = big(b, at + 2, 2);
-        if (length < 2) {
-          return -1;
-        }
-        at += 2 + length;
-      }
-    }
-    return -1;
-  }
-
-  private static int big(byte[] b, int at, int count) {
-    int value = 0;
-    for (int i = 0; i < count; i++) {
-      value = value << 8 | b[at + i] & 0xff;
-    }
-    return value;
-  }
-
   /**
    * Decodes a file.
    *
@@ -196,7 +143,7 @@ final class ImageFiles {
 
   /** Decodes the content of a file; {@code file} is how messages name it. */
   static Pixels decode(byte[] content, Path file) {
-    Size size = parse(content, content.length);
+    Size size = ImageHeaders.parse(content, content.length);
     if (size == null) {
       throw new InputException(
           "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
@@ -205,7 +152,7 @@ final class ImageFiles {
   }
 
   static byte[] decode(byte[] content, Path file, Size size) {
-    Size found = parse(content, content.length);
+    Size found = ImageHeaders.parse(content, content.length);
     if (found == null || !found.equals(size)) {
       throw new InputException(
           "expected a JPEG or PNG image of "
@@ -216,7 +163,7 @@ final class ImageFiles {
               + (found == null ? "something else or a damaged file" : found.toString()));
     }
     try {
-      if (!isPng(content) && components(content) == 4) {
+      if (!ImageHeaders.isPng(content) && ImageHeaders.components(content) == 4) {
         return cmyk(content, file, size);
       }
       BufferedImage image = read(content, file);
@@ -236,7 +183,7 @@ final class ImageFiles {
   }
 
   private static BufferedImage read(byte[] content, Path file) throws IOException {
-    boolean png = isPng(content);
+    boolean png = ImageHeaders.isPng(content);
     IOException failure = null;
     // The platform's reader is faster; TwelveMonkeys' also knows many irregular JPEG files.
     for (boolean platform : new boolean[] {true, false}) {
@@ -280,10 +227,6 @@ final class ImageFiles {
         "cannot decode image " + file + " (it is cut off); replace or remove the file");
   }
 
-  private static boolean isPng(byte[] content) {
-    return (content[0] & 0xff) == 0x89;
-  }
-
   private static boolean isPlatform(ImageReaderSpi provider) {
     return provider.getPluginClassName().startsWith("com.sun.");
   }
@@ -313,7 +256,7 @@ final class ImageFiles {
         || raster.getHeight() != size.height) {
       throw new IOException("its header is wrong");
     }
-    boolean ycck = adobeTransform(content) == 2;
+    boolean ycck = ImageHeaders.adobeTransform(content) == 2;
     int plane = size.height * size.width;
     byte[] target = new byte[3 * plane];
     int[] row = new int[4 * size.width];
@@ -345,29 +288,6 @@ final class ImageFiles {
 
   private static int clamp(int value) {
     return Math.max(0, Math.min(255, value));
-  }
-
-  /** The colour transform of the Adobe marker before the frame, or -1 if there is none. */
-  private static int adobeTransform(byte[] jpeg) {
-    int end = frame(jpeg, jpeg.length);
-    int at = 2;
-    while (at + 15 < end) {
-      int marker = jpeg[at + 1] & 0xff;
-      if (marker == 0xff) {
-        at++; // padding
-        continue;
-      }
-      if (marker == 0xee && jpeg[at + 4] == 'A' && jpeg[at + 5] == 'd' && jpeg[at + 6] == 'o') {
-        return jpeg[at + 15];
-      }
-      at += marker == 1 || marker >= 0xd0 && marker <= 0xd8 ? 2 : 2 + big(jpeg, at + 2, 2);
-    }
-    return -1;
-  }
-
-  private static int components(byte[] jpeg) {
-    int at = frame(jpeg, jpeg.length);
-    return at < 0 ? 3 : jpeg[at + 9];
   }
 
   private static byte[] samples(BufferedImage image) {

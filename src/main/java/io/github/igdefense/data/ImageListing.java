@@ -20,10 +20,16 @@ import java.util.stream.Stream;
  * @param files in order
  * @param labels one per file
  * @param classNames position = label
- * @param plain true if labels follow from the sorted folders alone
+ * @param plain true if files and labels follow from the folders alone
+ * @param byPosition true if labels are positions among the sorted folders
  */
 record ImageListing(
-    Path root, List<Path> files, int[] labels, List<String> classNames, boolean plain) {
+    Path root,
+    List<Path> files,
+    int[] labels,
+    List<String> classNames,
+    boolean plain,
+    boolean byPosition) {
   private static final int SHOWN = 3;
 
   /** Finds the files; touches no image. */
@@ -80,7 +86,7 @@ record ImageListing(
         labels.add(map.labels().get(name(folder)));
       }
     }
-    return new ImageListing(root, files, ints(labels), map.names(), given == null);
+    return new ImageListing(root, files, ints(labels), map.names(), given == null, given == null);
   }
 
   private static ImageListing ofList(Path root, Path list, ClassMap given) {
@@ -130,7 +136,7 @@ record ImageListing(
           map.names().size(), list, largest);
     }
     List<String> names = map == null ? StoredImages.numbers(largest + 1) : map.names();
-    return new ImageListing(root, files, all, names, false);
+    return new ImageListing(root, files, all, names, false, given == null && !labelled);
   }
 
   private static Path resolve(Path root, String path, Path list, int line) {

@@ -37,6 +37,8 @@ public final class ImageSets {
           + " cifar10c:DIR:CORRUPTION:SEVERITY, cifar100c:DIR:CORRUPTION:SEVERITY or"
           + " embedded[:train|test]";
 
+  private static final int IMAGENET_CLASSES = 1000;
+
   /** Part of a distributed data set. */
   enum Split {
     TRAIN,
@@ -181,10 +183,14 @@ public final class ImageSets {
       return switch (kind) {
         case "npz" -> NpzImages.open(spec, path(rest));
         case "idx" -> IdxImages.open(spec, path(rest), part);
-        case "folder" -> FolderImages.open(spec, path(rest), options, Preprocessing.NONE);
+        case "folder" -> FolderImages.open(spec, path(rest), options, Preprocessing.NONE, 0);
         case "imagenet" ->
             FolderImages.open(
-                spec, imagenet(path(rest)), options, Preprocessing.parse("Res256Crop224"));
+                spec,
+                imagenet(path(rest)),
+                options,
+                Preprocessing.parse("Res256Crop224"),
+                IMAGENET_CLASSES);
         case "cifar10" -> CifarImages.open(spec, path(rest), part, 10, false);
         case "cifar100" -> CifarImages.open(spec, path(rest), part, 100, coarse);
         case "cifar10c" -> corrupted(10);

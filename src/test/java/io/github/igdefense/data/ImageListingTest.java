@@ -106,6 +106,25 @@ class ImageListingTest {
     refused("imagenet:" + root + ":map=" + names + ":list=" + list, "2 classes", "7");
   }
 
+  /** RobustBench's list has images of 997 classes; with their folders alone, labels would shift. */
+  @Test
+  void positionsAmongSomeOfTheFoldersAreRemarkedOn() throws IOException {
+    String list = file("ids.txt", "n03/v2.png\n");
+    String labelled = file("labelled.txt", "n03/v2.png 2\n");
+    String map = file("map.json", "{\"n01\": 0, \"n02\": 1, \"n03\": 2}");
+    for (String options : List.of("", ":list=" + list)) {
+      assertThat(ImageSets.open("imagenet:" + root + options).remarks())
+          .singleElement()
+          .asString()
+          .contains("3 class folders", "1000", "--class-map");
+    }
+    for (String options :
+        List.of(":map=" + map, ":list=" + list + ":map=" + map, ":list=" + labelled)) {
+      assertThat(ImageSets.open("imagenet:" + root + options).remarks()).isEmpty();
+    }
+    assertThat(ImageSets.open("folder:" + root.resolve("val") + ":Crop8").remarks()).isEmpty();
+  }
+
   private static void refused(String spec, String... parts) {
     assertThatThrownBy(() -> ImageSets.open(spec))
         .isInstanceOf(InputException.class)
@@ -181,9 +200,8 @@ class ImageListingTest {
     refused(spec, "3 of 12 images", "n01/a.png, n02/w.jpg, n03/zz.jpeg", "--skip-unreadable");
     ImageSet set = ImageSets.open(spec + ":skip-unreadable");
     assertThat(set.labels()).containsExactly(0, 0, 0, 1, 1, 1, 2, 2, 2);
-    assertThat(set.remarks())
-        .singleElement()
-        .asString()
+    assertThat(set.remarks()).hasSize(2);
+    assertThat(set.remarks().get(1))
         .contains("skipped 3 of 12", "n01/a.png, n02/w.jpg, n03/zz.jpeg");
     assertThat(set.limit(2).remarks()).isEqualTo(set.remarks());
     Files.delete(root.resolve("val/n01/a.png"));
@@ -209,7 +227,33 @@ class ImageListingTest {
     }
     ImageSet rest = ImageSets.open("imagenet:" + root + ":Crop8:skip-unreadable");
     assertThat(rest.size()).isEqualTo(8);
-    assertThat(rest.remarks().get(0)).contains("1 of 9").contains("n02/v1.png");
+    assertThat(rest.remarks().get(1)).contains("1 of 9").contains("n02/v1.png");
+  }
+
+  /** Headers that promise more pixels than anyone has memory for. */
+  @Test
+  void imagesOfImpossibleSizesAreRefused() throws IOException {
+    Path file = root.resolve("val/n02/v1.png");
+    byte[] png = Files.readAllBytes(file);
+    for (int size : new int[] {0, -1, Integer.MAX_VALUE, 60_000, 1 << 15}) {
+      for (int i = 0; i < 4; i++) {
+        png[16 + i] = (byte) (size >> 24 - 8 * i);
+        png[20 + i] = (byte) (size >> 24 - 8 * i);
+      }
+      Files.write(file, png);
+      refused("imagenet:" + root + ":Crop8", "1 of 9 images", "2^26 pixels", "v1.png");
+    }
+    Path jpeg = root.resolve("val/n02/w.jpg");
+    FolderImagesTest.jpeg(jpeg, FolderImagesTest.flat(3, 16, 200, 100, 50));
+    byte[] content = Files.readAllBytes(jpeg);
+    for (int i = 2; i < content.length - 9; i++) {
+      if ((content[i] & 0xff) == 0xff && (content[i + 1] & 0xff) == 0xc0) {
+        java.util.Arrays.fill(content, i + 5, i + 9, (byte) 0xff);
+        break;
+      }
+    }
+    Files.write(jpeg, content);
+    refused("imagenet:" + root + ":Crop8", "2 of 10 images", "v1.png, n02/w.jpg");
   }
 
   @Test

@@ -177,6 +177,20 @@ class ImageSetsTest {
   }
 
   @Test
+  void balancedLimitsGiveNoMoreThanWasAskedFor() {
+    int[] labels = {0, 0, 0, 2, 2, 2, 3, 5, 5, 5};
+    ImageSet set = npz(NpyArray.of(new byte[10], 10, 1, 1, 1), NpyArray.of(labels, labels.length));
+    assertThat(set.isSortedByClass()).isTrue();
+    assertThat(set.balanced(8).labels()).containsExactly(0, 0, 2, 2, 3, 5, 5);
+    assertThat(set.balanced(4).labels()).containsExactly(0, 2, 3, 5);
+    assertThat(set.balanced(3).labels()).containsExactly(2, 3, 5);
+    assertThat(set.balanced(1).labels()).containsExactly(5);
+    assertThat(set.balanced(100)).isSameAs(set);
+    assertThat(ImageSets.open("embedded").isSortedByClass()).isFalse();
+    assertThat(set.limit(3).isSortedByClass()).isFalse();
+  }
+
+  @Test
   void idxIsReadPlainAndCompressed() throws Exception {
     Path dir = Files.createDirectories(directory.resolve("mnist"));
     byte[] pixels = new byte[3 * 28 * 28];
