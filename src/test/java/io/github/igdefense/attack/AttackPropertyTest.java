@@ -395,8 +395,21 @@ class AttackPropertyTest {
     }
   }
 
-  @Test
-  void eotAveragesGradientsOfARandomModelOnly() {
+  static Stream<Attack> gradientAttacks() {
+    Epsilon epsilon = new Epsilon(1e-4);
+    return Stream.of(
+        new Fgsm(Norm.LINF, epsilon),
+        new Pgd(Norm.LINF, epsilon, 3),
+        new Apgd(Apgd.Loss.CE, Norm.LINF, epsilon, 3),
+        new TargetedApgd(Norm.L2, epsilon, 3, 2),
+        new GamaPgd(epsilon, 3),
+        new Fab(Norm.LINF, epsilon, 3),
+        new TargetedFab(Norm.L1, epsilon, 3, 2));
+  }
+
+  @ParameterizedTest
+  @MethodSource("gradientAttacks")
+  void eotAveragesGradientsOfARandomModelOnly(Attack single) {
     StagedNetwork model = network(5, Dtype.FLOAT64);
     Tensor x = images(2, 3);
     long[] labels = predictions(model, x);
@@ -415,7 +428,7 @@ class AttackPropertyTest {
             return super.lossGradient(images, loss);
           }
         };
-    Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(1), 3).withEot(4);
+    Attack attack = single.withEot(4);
     List<float[]> points = new ArrayList<>();
     List<Integer> counts = new ArrayList<>();
     try (AttackContext context = AttackContext.seeded(1)) {
@@ -429,7 +442,8 @@ class AttackPropertyTest {
         counts.add(calls[0]);
       }
     }
-    assertThat(counts).containsExactly(4 * 4, 4);
+    assertThat(counts.get(1)).isPositive();
+    assertThat(counts.get(0)).isEqualTo(4 * counts.get(1));
     // The model is not random after all: the mean of equal gradients is each of them.
     assertThat(points.get(0))
         .containsExactly(points.get(1), org.assertj.core.data.Offset.offset(1e-6f));

@@ -38,33 +38,33 @@ class KillResumeTest {
     Path rankings = folder.resolve("rankings");
     CliData.unitFiles(rankings, "layer4");
     Path whole = folder.resolve("whole");
-    assertThat(wait(start(rankings, whole, false))).as(errors(whole)).isZero();
-    assertThat(whole.resolve("state")).doesNotExist();
-    int records = 100;
+    Path kept = folder.resolve("state");
+    assertThat(wait(start(rankings, whole, "--state", kept.toString()))).as(errors(whole)).isZero();
+    int records = records(kept);
     Random random = new Random(seed);
     int killed = 0;
     for (int trial = 0; trial < count; trial++) {
       Path out = folder.resolve("trial" + trial);
-      // The first trials spread over the run; the last batches need a moment of luck.
       int target = 1 + random.nextInt(records);
-      Process process = start(rankings, out, false);
-      while (process.isAlive() && records(out) < target) {
+      Process process = start(rankings, out);
+      while (process.isAlive() && records(out.resolve("state")) < target) {
         Thread.sleep(1);
       }
       Thread.sleep(random.nextInt(30));
       boolean hit = process.isAlive();
       process.destroyForcibly().waitFor();
-      int kept = records(out);
-      if (hit && kept > 0) {
+      int batches = records(out.resolve("state"));
+      if (hit && batches > 0) {
         killed++;
         assertThat(out.resolve("result.json")).doesNotExist();
-        assertThat(wait(start(rankings, out, true))).as(errors(out)).isZero();
+        assertThat(wait(start(rankings, out, "--resume"))).as(errors(out)).isZero();
       } else if (Files.notExists(out.resolve("result.json"))) {
-        assertThat(wait(start(rankings, out, true))).as(errors(out)).isZero();
+        assertThat(wait(start(rankings, out, "--resume"))).as(errors(out)).isZero();
       }
       assertThat(out.resolve("state")).doesNotExist();
-      equal(whole, out, trial + " killed after " + kept + " batches");
-      System.out.println("trial " + trial + ": killed after " + kept + " batches, equal");
+      equal(whole, out, trial + " killed after " + batches + " of " + records + " batches");
+      System.out.println(
+          "trial " + trial + ": killed after " + batches + " of " + records + " batches, equal");
     }
     assertThat(killed).as("trials that were killed in the middle").isPositive();
   }
@@ -72,7 +72,7 @@ class KillResumeTest {
   private static void equal(Path expected, Path actual, String trial) throws IOException {
     List<String> files = names(expected);
     assertThat(names(actual)).isEqualTo(files);
-    assertThat(files).contains("per_image.csv", "worst_case.csv", "worst_case.npz");
+    assertThat(files).contains("per_image.csv", "adversarial/base-autoattack.npz");
     for (String file : files) {
       if (file.equals("report.html")) {
         continue; // times and pictures of the same numbers
@@ -113,8 +113,8 @@ class KillResumeTest {
   }
 
   /** Finished batches so far. */
-  private static int records(Path out) {
-    try (Stream<Path> walk = Files.walk(out.resolve("state"))) {
+  private static int records(Path state) {
+    try (Stream<Path> walk = Files.walk(state)) {
       return (int)
           walk.filter(path -> path.getFileName().toString().matches("\\d{6}\\.npz")).count();
     } catch (IOException | java.io.UncheckedIOException e) {
@@ -122,7 +122,7 @@ class KillResumeTest {
     }
   }
 
-  private static Process start(Path rankings, Path out, boolean resume) throws IOException {
+  private static Process start(Path rankings, Path out, String... more) throws IOException {
     Files.createDirectories(out);
     List<String> command =
         new ArrayList<>(
@@ -137,14 +137,13 @@ class KillResumeTest {
                 Igd.class.getName(),
                 "eval"));
     command.addAll(List.of("--data", CliData.IMAGES, "--checkpoint", CliData.MODEL));
-    command.addAll(List.of("--worst-case", "--worst-case-preset", "screening"));
+    command.addAll(List.of("--attack", "apgd-ce,rays,autoattack", "--steps", "4"));
+    command.addAll(List.of("--targets", "2", "--queries", "20"));
     command.addAll(List.of("--ranking", rankings.toString(), "--keep", "8"));
     command.addAll(List.of("--smoothing-sigma", "8/255", "--evaluations", "3"));
     command.addAll(List.of("--batch-size", "6", "--threads", "1", "--quiet"));
     command.addAll(List.of("--per-image", "--save-adversarial", "--out", out.toString()));
-    if (resume) {
-      command.add("--resume");
-    }
+    command.addAll(List.of(more));
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.redirectOutput(out.resolve("log.out").toFile());
     builder.redirectError(out.resolve("log.err").toFile());
