@@ -89,11 +89,7 @@ final class AnalyzeCommand implements Callable<Integer> {
     Epsilon radius = Epsilon.parse(epsilon);
     Attack chosen =
         Attacks.byName(
-            attack,
-            Norm.LINF,
-            radius,
-            Values.positive("--steps", steps),
-            AttackOptions.DEFAULT);
+            attack, Norm.LINF, radius, Values.positive("--steps", steps), AttackOptions.DEFAULT);
     Reporting reporting = new Reporting("analyze", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount())) {

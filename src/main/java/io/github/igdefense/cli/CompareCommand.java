@@ -239,12 +239,10 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private HedgeDefense.Settings hedge() {
-    return new HedgeDefense.Settings(
-        hedgeSteps, Epsilon.parse(hedgeEpsilon).value(), 4 / 255.0);
+    return new HedgeDefense.Settings(hedgeSteps, Epsilon.parse(hedgeEpsilon).value(), 4 / 255.0);
   }
 
-  private Entry entry(
-      String name, StagedNetwork network, Rng noise, Opened<AutoCloseable> opened) {
+  private Entry entry(String name, StagedNetwork network, Rng noise, Opened<AutoCloseable> opened) {
     return switch (name) {
       case "caaa" -> {
         DifferentiableClassifier made =
@@ -283,8 +281,7 @@ final class CompareCommand implements Callable<Integer> {
         yield masked(name, "IG-Defense, CD-IR", masks, network, noise, opened);
       }
       default ->
-          masked(
-              name, "IG-Defense, LO-IR", defense.masks(network, output), network, noise, opened);
+          masked(name, "IG-Defense, LO-IR", defense.masks(network, output), network, noise, opened);
     };
   }
 
@@ -324,8 +321,9 @@ final class CompareCommand implements Callable<Integer> {
       }
     }
     Ranking ranking =
-        defense.ranking == null || last == null || !comparison.rows().stream()
-                .anyMatch(row -> row.name().equals("loir"))
+        defense.ranking == null
+                || last == null
+                || !comparison.rows().stream().anyMatch(row -> row.name().equals("loir"))
             ? null
             : defense.ranking(network);
     return reporting.comparison(

@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
     name = "ablation",
     description = {
       "Second pass, masks and smoothing switched on one by one (paper Table 6).",
-      "--ranking is the LO-IR one; --smoothing-sigma is that of the smoothed rows, ε/2 in the paper."
+      "--ranking is the LO-IR one; --smoothing-sigma is that of the smoothed rows, ε/2 in the"
+          + " paper."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false)

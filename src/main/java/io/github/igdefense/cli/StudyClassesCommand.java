@@ -26,10 +26,7 @@ final class StudyClassesCommand implements Callable<Integer> {
           EvaluationResult base = runner.base(plans);
           EvaluationResult defended =
               runner.point(
-                  "ig-defense",
-                  spec.parameters(),
-                  plans,
-                  rng -> spec.open(runner.network(), rng));
+                  "ig-defense", spec.parameters(), plans, rng -> spec.open(runner.network(), rng));
           return report -> {
             report.title("Classes of " + runner.network().architecture() + " under attack");
             StudyReports.classes(report, runner.images().classNames(), base, defended);

@@ -22,7 +22,8 @@ final class StudyLossSurfaceCommand implements Callable<Integer> {
       names = "--points",
       paramLabel = "N",
       defaultValue = "21",
-      description = "Points per axis, odd; N*N forward passes per image. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Points per axis, odd; N*N forward passes per image. Default: ${DEFAULT-VALUE}.")
   int points;
 
   @Mixin StudyOptions study;

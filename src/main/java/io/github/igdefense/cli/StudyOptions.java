@@ -124,11 +124,7 @@ final class StudyOptions {
 
   StudyRunner runner(StagedNetwork network, ImageSet images, EvaluationListener listener) {
     return new StudyRunner(
-        network,
-        images,
-        PointStore.open(cacheFolder(), network.sha256()),
-        settings(),
-        listener);
+        network, images, PointStore.open(cacheFolder(), network.sha256()), settings(), listener);
   }
 
   /** The attacks with these options. */
@@ -159,8 +155,7 @@ final class StudyOptions {
 
   private Ranking ranking(StagedNetwork network, MaskableLayer layer) {
     boolean usual = layer.equals(defense.layer(network));
-    if (defense.ranking != null
-        && (usual || Files.isDirectory(defense.ranking) || probe == null)) {
+    if (defense.ranking != null && (usual || Files.isDirectory(defense.ranking) || probe == null)) {
       try {
         return RankingFiles.read(
             defense.ranking, layer.name(), layer.units(), network.classCount());

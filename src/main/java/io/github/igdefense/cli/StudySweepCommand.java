@@ -25,8 +25,7 @@ final class StudySweepCommand implements Callable<Integer> {
       names = "--over",
       required = true,
       paramLabel = "NAME",
-      description =
-          "keep, layer, sigma, samples, temperature, probe-fraction, steps or eps.")
+      description = "keep, layer, sigma, samples, temperature, probe-fraction, steps or eps.")
   String over;
 
   @Option(
@@ -50,9 +49,7 @@ final class StudySweepCommand implements Callable<Integer> {
           String list = values != null ? values : varied.defaultValues();
           if (list == null) {
             list =
-                network.layers().stream()
-                    .map(MaskableLayer::name)
-                    .collect(Collectors.joining(","));
+                network.layers().stream().map(MaskableLayer::name).collect(Collectors.joining(","));
           }
           List<Sweep.Point> points =
               Sweep.run(runner, varied, List.of(list.split(",", -1)), new Usual(network, spec));
@@ -82,8 +79,7 @@ final class StudySweepCommand implements Callable<Integer> {
       AttackListOptions options = study.attackOptions;
       return study.plans(
           options.varied(
-              epsilon == null ? options.epsilon : epsilon,
-              steps == null ? options.steps : steps));
+              epsilon == null ? options.epsilon : epsilon, steps == null ? options.steps : steps));
     }
 
     @Override

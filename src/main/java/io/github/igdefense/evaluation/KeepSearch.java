@@ -72,10 +72,7 @@ public record KeepSearch(
     EvaluationResult base = runner.base(plans);
     EvaluationResult defended =
         runner.point(
-            "k=" + high,
-            chosen.parameters(),
-            plans,
-            rng -> chosen.open(runner.network(), rng));
+            "k=" + high, chosen.parameters(), plans, rng -> chosen.open(runner.network(), rng));
     tried.sort(Comparator.comparingInt(Tried::keep));
     return new KeepSearch(baseClean, tolerance, tried, high, reached, base, defended);
   }

@@ -55,7 +55,8 @@ public record LossSurface(
       long seed,
       EvaluationListener listener) {
     if (points < 3 || points % 2 == 0) {
-      throw new InputException("expected an odd number of at least 3 points per axis, got " + points);
+      throw new InputException(
+          "expected an odd number of at least 3 points per axis, got " + points);
     }
     if (!classifier.deterministic()) {
       throw new InputException(
@@ -90,8 +91,7 @@ public record LossSurface(
                             new ScalarOptional(Tensors.scalar(0)),
                             new ScalarOptional(Tensors.scalar(1)));
                 sums[row][column] +=
-                    Tensors.sum(
-                        LogitLosses.crossEntropy(labels).of(classifier.logits(point)));
+                    Tensors.sum(LogitLosses.crossEntropy(labels).of(classifier.logits(point)));
               }
             }
             listener.progress(

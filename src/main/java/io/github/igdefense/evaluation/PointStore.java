@@ -3,8 +3,8 @@ package io.github.igdefense.evaluation;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.igdefense.data.AtomicFiles;
 import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
@@ -63,8 +63,7 @@ public final class PointStore {
                 + "; choose another --cache, or delete that folder");
       }
     } else {
-      AtomicFiles.writeText(
-          file, JSON.createObjectNode().put("model_sha256", modelSha256) + "\n");
+      AtomicFiles.writeText(file, JSON.createObjectNode().put("model_sha256", modelSha256) + "\n");
     }
     return new PointStore(folder, modelSha256);
   }

@@ -129,8 +129,7 @@ public final class StudyRunner {
           List<AttackRun> transferred = plans.onBase().stream().map(this::baseRun).toList();
           try (Rng rng = new Rng(settings.seed());
               Made made = new Made(maker.apply(rng), network)) {
-            Evaluation evaluation =
-                Evaluation.of(made.classifier(), images, settings, named(name));
+            Evaluation evaluation = Evaluation.of(made.classifier(), images, settings, named(name));
             plans.direct().forEach(plan -> evaluation.attack(plan, false));
             transferred.forEach(evaluation::transfer);
             return evaluation.result();

@@ -139,8 +139,7 @@ public final class Sweep {
         switch (over) {
           case KEEP -> usual.withKeep(whole(over, value));
           case LAYER -> setting.layer(value);
-          case SIGMA ->
-              usual.withSmoothing(new Smoothing(number(over, value), noise.samples()));
+          case SIGMA -> usual.withSmoothing(new Smoothing(number(over, value), noise.samples()));
           case SAMPLES -> {
             if (!noise.enabled()) {
               throw new InputException(

@@ -74,9 +74,7 @@ public final class AnalysisReport {
         .word("Unit", "One channel of the layer.")
         .word(
             "True class",
-            "The "
-                + analysis.topK()
-                + " units that matter most to the class the image belongs to.")
+            "The " + analysis.topK() + " units that matter most to the class the image belongs to.")
         .word("Post-attack class", "Those of the class the model sees after the attack.")
         .word("Remaining", "Units important to some class, but to neither of these two.")
         .word("Unimportant", "Units that are not important to any class.")

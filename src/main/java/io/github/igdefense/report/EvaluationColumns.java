@@ -60,9 +60,7 @@ final class EvaluationColumns {
     for (String name : transferred) {
       row.add(
           Numbers.percent(
-              result.transfer().containsKey(name)
-                  ? result.transfer().get(name).accuracy()
-                  : null));
+              result.transfer().containsKey(name) ? result.transfer().get(name).accuracy() : null));
     }
     row.add(Numbers.percent(worst(result)));
     row.add(

@@ -132,8 +132,8 @@ public final class EvaluationReport {
           (defense instanceof AntiAdversary
                   ? "Moves the image so that the model becomes surer of the class it sees, then"
                       + " classifies the moved image: "
-                  : "Moves the image to where the losses of all classes, summed, are largest nearby,"
-                      + " then classifies the moved image: ")
+                  : "Moves the image to where the losses of all classes, summed, are largest"
+                      + " nearby, then classifies the moved image: ")
               + defense.name()
               + ". Attacks take the derivative of the move "
               + (defense.gradientMode() == GradientMode.BPDA

@@ -151,8 +151,7 @@ final class Figures {
     return html.element("figcaption", figure.caption()).closeLine();
   }
 
-  private static void curve(
-      Html html, Block.Series series, String style, double low, double high) {
+  private static void curve(Html html, Block.Series series, String style, double low, double high) {
     int n = series.values().size();
     for (int i = 0; i < n; i++) {
       Double value = series.values().get(i);
@@ -195,7 +194,11 @@ final class Figures {
     html.open("div").add(heat(figure));
     html.element(
         "p",
-        figure.horizontal() + " from " + figure.ends().get(0) + " to " + figure.ends().get(1)
+        figure.horizontal()
+            + " from "
+            + figure.ends().get(0)
+            + " to "
+            + figure.ends().get(1)
             + " (left to right)");
     html.element("p", figure.vertical() + ", the same (bottom to top)").close();
     html.open("div").add(relief(figure)).open("p", "class", "scale");
@@ -319,7 +322,12 @@ final class Figures {
                   60 - (u + v) * 50 - z * 75));
         }
         html.open(
-                "path", "class", "cell", "d", path.append('z').toString(), "fill",
+                "path",
+                "class",
+                "cell",
+                "d",
+                path.append('z').toString(),
+                "fill",
                 Scale.colour(sum / 4))
             .close();
       }
@@ -330,9 +338,7 @@ final class Figures {
   // ---- helpers
 
   private static void line(Html html, String style, String x1, int y1, String x2, int y2) {
-    html.open(
-            "line", "class", style, "x1", x1, "y1", "" + y1, "x2", x2, "y2", "" + y2)
-        .close();
+    html.open("line", "class", style, "x1", x1, "y1", "" + y1, "x2", x2, "y2", "" + y2).close();
   }
 
   private static String percent(double value) {

@@ -68,7 +68,9 @@ public final class HtmlReport {
     slots.put(
         "ranking", section("ranking", "Which units matter to which class", ranking()).toString());
     slots.put("navigation", navigation().toString());
-    slots.put("provenance", new ProvenanceTable(report.settings(), report.provenance()).html().toString());
+    slots.put(
+        "provenance",
+        new ProvenanceTable(report.settings(), report.provenance()).html().toString());
     slots.put("command", command(report.commandLine()).toString());
     return Html.fill(resource("report.html"), slots);
   }

@@ -36,8 +36,7 @@ public final class StudyPage {
     slots.put("title", Html.escape(report.title()));
     slots.put(
         "kicker",
-        HtmlReport.kicker(
-                report.kind(), report.provenance(), report.startedAt(), report.seconds())
+        HtmlReport.kicker(report.kind(), report.provenance(), report.startedAt(), report.seconds())
             .toString());
     slots.put("question", Html.escape(report.question()));
     Html answers = new Html();

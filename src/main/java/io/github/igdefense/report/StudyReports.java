@@ -68,8 +68,7 @@ public final class StudyReports {
               null));
     }
     series.add(
-        new Block.Series(
-            "IG-Defense, clean", map(defended, EvaluationResult::clean), null, null));
+        new Block.Series("IG-Defense, clean", map(defended, EvaluationResult::clean), null, null));
     List<EvaluationResult> all = new ArrayList<>(defended);
     all.addAll(base);
     EvaluationColumns columns = EvaluationColumns.of(all);
@@ -298,9 +297,7 @@ public final class StudyReports {
   }
 
   private static List<Double> worst(EvaluationResult result) {
-    return result.worstCase() == null
-        ? result.cleanPerClass()
-        : result.worstCase().perClass();
+    return result.worstCase() == null ? result.cleanPerClass() : result.worstCase().perClass();
   }
 
   private static Block.BarGroup group(String heading, List<String> names, List<Double> values) {
@@ -398,8 +395,7 @@ public final class StudyReports {
         .limit(
             "Two directions out of thousands, averaged over images: a smooth picture does not show"
                 + " that gradients lead to the strongest attack.")
-        .limit(
-            "The ball of radius ε is the white diamond; the corners of the square lie at 2ε.")
+        .limit("The ball of radius ε is the white diamond; the corners of the square lie at 2ε.")
         .word("Loss", "Cross-entropy of the true class; higher is worse for the classifier.")
         .data("epsilon", epsilon)
         .data("surfaces", new LinkedHashMap<>(surfaces));

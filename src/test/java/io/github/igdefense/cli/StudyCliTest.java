@@ -41,7 +41,15 @@ class StudyCliTest {
     CliRun run =
         CliRun.ok(
             arguments(
-                "analyze", "--ranking", ranking, "--top-k", 6, "--steps", 5, "--out", out,
+                "analyze",
+                "--ranking",
+                ranking,
+                "--top-k",
+                6,
+                "--steps",
+                5,
+                "--out",
+                out,
                 "--json"));
     JsonNode json = run.json();
     assertThat(json).isEqualTo(CliRun.json(out.resolve("result.json")));
@@ -75,8 +83,18 @@ class StudyCliTest {
     Path out = folder.resolve("sweep");
     Object[] first =
         arguments(
-            "study sweep", "--over", "keep", "--values", "10,64", "--ranking", ranking,
-            "--attack", "fgsm", "--out", out, "--json");
+            "study sweep",
+            "--over",
+            "keep",
+            "--values",
+            "10,64",
+            "--ranking",
+            ranking,
+            "--attack",
+            "fgsm",
+            "--out",
+            out,
+            "--json");
     JsonNode json = CliRun.ok(first).json();
     assertThat(json.at("/data/points")).hasSize(2);
     assertThat(json.at("/data/points_kept/computed").asInt()).isEqualTo(3);
@@ -92,15 +110,29 @@ class StudyCliTest {
     bad(
         CliRun.of(
             arguments(
-                "study sweep", "--over", "keep", "--values", "10,65", "--ranking", ranking,
-                "--out", out)),
+                "study sweep",
+                "--over",
+                "keep",
+                "--values",
+                "10,65",
+                "--ranking",
+                ranking,
+                "--out",
+                out)),
         "between 1 and 64",
         "65");
     bad(
         CliRun.of(
             arguments(
-                "study sweep", "--over", "layer", "--values", "layer4,block3", "--ranking",
-                ranking, "--out", out)),
+                "study sweep",
+                "--over",
+                "layer",
+                "--values",
+                "layer4,block3",
+                "--ranking",
+                ranking,
+                "--out",
+                out)),
         "block3");
     bad(
         CliRun.of(
@@ -108,8 +140,7 @@ class StudyCliTest {
         "stem");
     bad(CliRun.of(arguments("study classes", "--out", out)), "--ranking", "--probe");
     bad(
-        CliRun.of(
-            arguments("study sweep", "--over", "depth", "--ranking", ranking, "--out", out)),
+        CliRun.of(arguments("study sweep", "--over", "depth", "--ranking", ranking, "--out", out)),
         "probe-fraction");
     bad(
         CliRun.of(
@@ -120,13 +151,11 @@ class StudyCliTest {
         "--smoothing-sigma");
     bad(
         CliRun.of(
-            arguments(
-                "study loss-surface", "--points", 4, "--ranking", ranking, "--out", out)),
+            arguments("study loss-surface", "--points", 4, "--ranking", ranking, "--out", out)),
         "odd");
     bad(
         CliRun.of(
-            arguments(
-                "study keep", "--ranking", ranking, "--dtype", "bfloat16", "--out", out)),
+            arguments("study keep", "--ranking", ranking, "--dtype", "bfloat16", "--out", out)),
         "--dtype float32");
     bad(CliRun.of("study"), "ablation, sweep");
     assertThat(CliRun.files(out).stream().filter(f -> f.toString().contains("point-"))).isEmpty();
@@ -137,13 +166,32 @@ class StudyCliTest {
     Path cache = folder.resolve("cache");
     CliRun.ok(
         arguments(
-            "study classes", "--ranking", ranking, "--attack", "fgsm", "--cache", cache, "--out",
+            "study classes",
+            "--ranking",
+            ranking,
+            "--attack",
+            "fgsm",
+            "--cache",
+            cache,
+            "--out",
             folder.resolve("a")));
     CliRun other =
         CliRun.of(
-            "study", "classes", "--checkpoint", golden("a1n.pt"), "--data", CliData.IMAGES,
-            "--probe", CliData.probe(folder.resolve("probe.npz"), "y"), "--attack", "fgsm",
-            "--cache", cache, "--quiet", "--out", folder.resolve("b"));
+            "study",
+            "classes",
+            "--checkpoint",
+            golden("a1n.pt"),
+            "--data",
+            CliData.IMAGES,
+            "--probe",
+            CliData.probe(folder.resolve("probe.npz"), "y"),
+            "--attack",
+            "fgsm",
+            "--cache",
+            cache,
+            "--quiet",
+            "--out",
+            folder.resolve("b"));
     bad(
         other,
         "found that of model " + io.github.igdefense.data.Hashes.sha256(golden("a1.pt")),
@@ -158,16 +206,36 @@ class StudyCliTest {
     JsonNode json =
         CliRun.ok(
                 arguments(
-                    "study sweep", "--over", "layer", "--values", "layer3,layer4", "--probe",
-                    probe, "--attack", "fgsm", "--out", out, "--json"))
+                    "study sweep",
+                    "--over",
+                    "layer",
+                    "--values",
+                    "layer3,layer4",
+                    "--probe",
+                    probe,
+                    "--attack",
+                    "fgsm",
+                    "--out",
+                    out,
+                    "--json"))
             .json();
     assertThat(json.at("/data/points")).hasSize(2);
     assertThat(json.at("/data/points/0/defended/classifier").asText()).contains("layer3");
     CliRun shares =
         CliRun.ok(
             arguments(
-                "study sweep", "--over", "probe-fraction", "--values", "0.1,1", "--probe", probe,
-                "--attack", "fgsm", "--out", folder.resolve("shares"), "--json"));
+                "study sweep",
+                "--over",
+                "probe-fraction",
+                "--values",
+                "0.1,1",
+                "--probe",
+                probe,
+                "--attack",
+                "fgsm",
+                "--out",
+                folder.resolve("shares"),
+                "--json"));
     assertThat(shares.json().at("/data/points")).hasSize(2);
   }
 
@@ -177,8 +245,19 @@ class StudyCliTest {
     JsonNode json =
         CliRun.ok(
                 arguments(
-                    "compare", "--ranking", ranking, "--keep", 20, "--hd-steps", 3,
-                    "--hd-fixed-start", "--attack", "fgsm", "--out", out, "--json"))
+                    "compare",
+                    "--ranking",
+                    ranking,
+                    "--keep",
+                    20,
+                    "--hd-steps",
+                    3,
+                    "--hd-fixed-start",
+                    "--attack",
+                    "fgsm",
+                    "--out",
+                    out,
+                    "--json"))
             .json();
     List<String> names = new ArrayList<>();
     for (JsonNode classifier : json.path("classifiers")) {

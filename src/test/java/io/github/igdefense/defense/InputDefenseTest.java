@@ -197,7 +197,9 @@ class InputDefenseTest {
       try (DifferentiableClassifier.ForwardPass pass = defense.record(x)) {
         assertThat(Tensors.toDoubles(pass.logits())).containsExactly(want.logits, within(1e-12));
         Tensor weights =
-            torch.softmax(pass.logits(), 1).sub(torch.one_hot(y, CLASSES).to(torch.ScalarType.Double));
+            torch
+                .softmax(pass.logits(), 1)
+                .sub(torch.one_hot(y, CLASSES).to(torch.ScalarType.Double));
         assertThat(Tensors.toDoubles(pass.gradient(weights)))
             .containsExactly(want.gradient, within(1e-12));
       }

@@ -157,7 +157,9 @@ class AnalysisTest {
     return Arrays.stream(npz.get(name).asLong()).mapToInt(Math::toIntExact).toArray();
   }
 
-  /** The whole analysis on a real model: independent of batch size, and consistent with the attack. */
+  /**
+   * The whole analysis on a real model: independent of batch size, and consistent with the attack.
+   */
   @Test
   void batchesDoNotMatterAndPartsAddUp() {
     try (StagedNetwork network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT64);
@@ -166,8 +168,7 @@ class AnalysisTest {
       Pgd attack = new Pgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(8), 5, 2 / 255.0, 1, false, 1);
       Analysis whole = analysis(network, ranking, images, attack, 16);
       Analysis parts = analysis(network, ranking, images, attack, 3);
-      assertThat(whole.successful().images() + whole.failed().images())
-          .isEqualTo(whole.correct());
+      assertThat(whole.successful().images() + whole.failed().images()).isEqualTo(whole.correct());
       assertThat(whole.correct()).isPositive().isLessThanOrEqualTo(images.size());
       assertThat(whole.successful().images()).isPositive();
       for (int i = 0; i < whole.successful().changes().size(); i++) {
@@ -212,8 +213,7 @@ class AnalysisTest {
           .isInstanceOf(InputException.class)
           .hasMessageContaining("between 1 and 64");
       boolean[] correct = Predictions.of(network, images, 16).correct();
-      int[] wrong =
-          java.util.stream.IntStream.range(0, 16).filter(i -> !correct[i]).toArray();
+      int[] wrong = java.util.stream.IntStream.range(0, 16).filter(i -> !correct[i]).toArray();
       if (wrong.length == 0) {
         throw new AssertionError("the golden images have misclassified ones");
       }

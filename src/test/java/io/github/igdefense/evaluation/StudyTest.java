@@ -218,8 +218,7 @@ class StudyTest {
             Sweep.Over.EPS, "8/0");
     bad.forEach(
         (over, value) ->
-            assertThatThrownBy(
-                    () -> Sweep.run(runner, over, List.of(good(over), value), SETTING))
+            assertThatThrownBy(() -> Sweep.run(runner, over, List.of(good(over), value), SETTING))
                 .as(over.toString())
                 .isInstanceOf(InputException.class));
     assertThat(runner.store().computed()).isZero();
@@ -276,13 +275,14 @@ class StudyTest {
       assertThat(enough).as("k=" + tried.keep()).isEqualTo(tried.keep() >= search.keep());
     }
     assertThat(search.tried()).hasSizeLessThanOrEqualTo(8);
-    assertThat(search.defended().clean() * images).isEqualTo(
-        search.tried().stream()
-                .filter(t -> t.keep() == search.keep())
-                .findFirst()
-                .orElseThrow()
-                .clean()
-            * images);
+    assertThat(search.defended().clean() * images)
+        .isEqualTo(
+            search.tried().stream()
+                    .filter(t -> t.keep() == search.keep())
+                    .findFirst()
+                    .orElseThrow()
+                    .clean()
+                * images);
     assertThatThrownBy(() -> KeepSearch.run(runner(), plain, 1, USUAL))
         .isInstanceOf(InputException.class);
   }
@@ -331,16 +331,14 @@ class StudyTest {
     assertThat(other.loss().get(2).get(4)).isCloseTo(whole.loss().get(2).get(4), within(1e-6));
     assertThatThrownBy(
             () ->
-                LossSurface.of(
-                    network, images, Epsilon.of255(8), 4, 5, 0, EvaluationListener.NONE))
+                LossSurface.of(network, images, Epsilon.of255(8), 4, 5, 0, EvaluationListener.NONE))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("odd");
   }
 
   @Test
   void surfacesAreKeptAsPoints() {
-    Map<String, LossSurface> first =
-        LossSurfaces.run(runner(), spec(), Epsilon.of255(8), 3);
+    Map<String, LossSurface> first = LossSurfaces.run(runner(), spec(), Epsilon.of255(8), 3);
     assertThat(first).hasSize(3);
     StudyRunner again = runner();
     assertThat(LossSurfaces.run(again, spec(), Epsilon.of255(8), 3)).isEqualTo(first);

@@ -237,17 +237,9 @@ final class SampleStudies {
                 name,
                 name,
                 List.of(name, "b"),
-                List.of(
-                    new Block.Series(name, java.util.Arrays.asList(.5, null), null, null))),
+                List.of(new Block.Series(name, java.util.Arrays.asList(.5, null), null, null))),
             new Block.Surface(
-                name,
-                name,
-                name,
-                name,
-                List.of(name, name),
-                new double[][] {{0, 0}, {0, 0}},
-                0,
-                0))
+                name, name, name, name, List.of(name, name), new double[][] {{0, 0}, {0, 0}}, 0, 0))
         .build();
   }
 }

@@ -56,8 +56,7 @@ class StudyPageTest {
     assertThat(sweep.path("kind").asText()).isEqualTo("study sweep");
     assertThat(sweep.at("/data/over").asText()).isEqualTo("keep");
     assertThat(sweep.at("/data/points")).hasSize(5);
-    assertThat(sweep.at("/data/points/2/defended/worst_case/accuracy").asDouble())
-        .isEqualTo(.5301);
+    assertThat(sweep.at("/data/points/2/defended/worst_case/accuracy").asDouble()).isEqualTo(.5301);
     assertThat(sweep.at("/data/points/2/base/attacks/apgd-ce/accuracy").asDouble())
         .isEqualTo(.5054);
     assertThat(sweep.has("sections")).isFalse();
@@ -111,8 +110,7 @@ class StudyPageTest {
   void textIsEscapedAndMisfitsAreRefused() {
     String page = StudyPage.text(SampleStudies.hostile("<script>alert(1)</script>{{css}}"));
     assertThat(page).doesNotContain("<script");
-    assertThatThrownBy(
-            () -> new Block.Table("c", List.of("a", "b"), List.of(List.of("only one"))))
+    assertThatThrownBy(() -> new Block.Table("c", List.of("a", "b"), List.of(List.of("only one"))))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(
             () ->
