@@ -2,7 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.EvaluationResult;
-import io.github.igdefense.report.StudyReports;
+import io.github.igdefense.report.ClassStudyReport;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -29,7 +29,7 @@ final class StudyClassesCommand implements Callable<Integer> {
                   "ig-defense", spec.parameters(), plans, rng -> spec.open(runner.network(), rng));
           return report -> {
             report.title("Classes of " + runner.network().architecture() + " under attack");
-            StudyReports.classes(report, runner.images().classNames(), base, defended);
+            ClassStudyReport.add(report, runner.images().classNames(), base, defended);
           };
         });
   }

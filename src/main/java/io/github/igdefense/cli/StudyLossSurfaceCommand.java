@@ -2,7 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.evaluation.LossSurface;
 import io.github.igdefense.evaluation.LossSurfaces;
-import io.github.igdefense.report.StudyReports;
+import io.github.igdefense.report.SurfaceReport;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -38,7 +38,7 @@ final class StudyLossSurfaceCommand implements Callable<Integer> {
               LossSurfaces.run(runner, spec, study.attackOptions.parsedEpsilon(), points);
           return report -> {
             report.title("Loss around images, " + runner.network().architecture());
-            StudyReports.surfaces(report, study.attackOptions.epsilon, surfaces);
+            SurfaceReport.add(report, study.attackOptions.epsilon, surfaces);
           };
         });
   }

@@ -3,13 +3,10 @@ package io.github.igdefense.report;
 import io.github.igdefense.evaluation.Ablation;
 import io.github.igdefense.evaluation.EvaluationResult;
 import io.github.igdefense.evaluation.KeepSearch;
-import io.github.igdefense.evaluation.LossSurface;
 import io.github.igdefense.evaluation.Sweep;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.IntStream;
 
@@ -248,167 +245,8 @@ public final class StudyReports {
         .data("search", search);
   }
 
-  /** Adds accuracies per class of the base model and the defense. */
-  public static void classes(
-      StudyReport.Builder report,
-      List<String> classNames,
-      EvaluationResult base,
-      EvaluationResult defended) {
-    report.question(
-        "Clean accuracy and worst case of every class, for the base model and IG-Defense, under the"
-            + " same attacks.");
-    List<List<String>> rows = new ArrayList<>();
-    for (int c = 0; c < classNames.size(); c++) {
-      rows.add(
-          List.of(
-              classNames.get(c),
-              Numbers.percent(base.cleanPerClass().get(c)),
-              Numbers.percent(defended.cleanPerClass().get(c)),
-              Numbers.percent(worst(base).get(c)),
-              Numbers.percent(worst(defended).get(c))));
-    }
-    extremes(report, "Base model", classNames, worst(base));
-    extremes(report, "IG-Defense", classNames, worst(defended));
-    List<Block.BarGroup> groups = new ArrayList<>();
-    groups.add(group("Base model, worst case", classNames, worst(base)));
-    groups.add(group("IG-Defense, worst case", classNames, worst(defended)));
-    report.section(
-        "classes",
-        "Class by class",
-        new Block.Table(
-            "Accuracy in per cent of the class's images",
-            List.of(
-                "Class",
-                "Base, clean",
-                "IG-Defense, clean",
-                "Base, worst case",
-                "IG-Defense, worst case"),
-            rows),
-        new Block.Bars("Share of the class's images that survive everything.", groups));
-    EvaluationColumns.warnings(report, List.of(base, defended));
-    common(report);
-    report
-        .limit(
-            "A class has a tenth or less of the images: differences between classes of a few points"
-                + " are chance. Best and worst of many classes look more extreme than they are.")
-        .data("class_names", classNames)
-        .data("base", base)
-        .data("defended", defended);
-  }
-
-  private static List<Double> worst(EvaluationResult result) {
-    return result.worstCase() == null ? result.cleanPerClass() : result.worstCase().perClass();
-  }
-
-  private static Block.BarGroup group(String heading, List<String> names, List<Double> values) {
-    List<Block.Bar> bars = new ArrayList<>();
-    for (int c = 0; c < names.size(); c++) {
-      Double value = values.get(c);
-      bars.add(
-          new Block.Bar(
-              names.get(c),
-              value == null ? null : 100 * value,
-              null,
-              null,
-              Numbers.percentSign(value)));
-    }
-    return new Block.BarGroup(heading, bars);
-  }
-
-  private static void extremes(
-      StudyReport.Builder report, String who, List<String> names, List<Double> values) {
-    List<Integer> known =
-        IntStream.range(0, names.size()).filter(c -> values.get(c) != null).boxed().toList();
-    if (known.size() < 2) {
-      return;
-    }
-    Comparator<Integer> byValue = Comparator.comparing(values::get);
-    int low = known.stream().min(byValue).orElseThrow();
-    int high = known.stream().max(byValue).orElseThrow();
-    report.summary(
-        who
-            + ": worst on "
-            + names.get(low)
-            + " ("
-            + Numbers.percentSign(values.get(low))
-            + "), best on "
-            + names.get(high)
-            + " ("
-            + Numbers.percentSign(values.get(high))
-            + ").");
-  }
-
-  /** Adds loss surfaces by the names to print, on one common colour scale. */
-  public static void surfaces(
-      StudyReport.Builder report, String epsilon, Map<String, LossSurface> surfaces) {
-    double low = Double.POSITIVE_INFINITY;
-    double high = Double.NEGATIVE_INFINITY;
-    for (LossSurface surface : surfaces.values()) {
-      for (List<Double> row : surface.loss()) {
-        for (double value : row) {
-          low = Math.min(low, value);
-          high = Math.max(high, value);
-        }
-      }
-    }
-    List<Block> blocks = new ArrayList<>();
-    List<List<String>> rows = new ArrayList<>();
-    for (Map.Entry<String, LossSurface> entry : surfaces.entrySet()) {
-      LossSurface surface = entry.getValue();
-      blocks.add(
-          new Block.Surface(
-              entry.getKey(),
-              "Mean cross-entropy of " + surface.images() + " images over both directions.",
-              "Sign of the gradient, a",
-              "Orthogonal direction, b",
-              List.of("\u2212" + epsilon, "+" + epsilon),
-              array(surface.loss()),
-              low,
-              high));
-      rows.add(
-          List.of(
-              entry.getKey(),
-              Numbers.plain(surface.middle()),
-              Numbers.plain(surface.alongGradient()),
-              Numbers.plain(surface.highestInBall())));
-      report.summary(
-          entry.getKey()
-              + ": mean loss "
-              + Numbers.plain(surface.middle())
-              + " at the images, "
-              + Numbers.plain(surface.alongGradient())
-              + " one full step along the gradient's sign.");
-    }
-    blocks.add(
-        new Block.Table(
-            "Mean cross-entropy",
-            List.of("Classifier", "At the image", "At ε along the gradient", "Highest in the ball"),
-            rows));
-    report
-        .question(
-            "The loss of every classifier around "
-                + surfaces.values().iterator().next().images()
-                + " images, over the square spanned by the sign of its own loss gradient and by an"
-                + " orthogonal sign pattern, clipped to the range of pixels. Random parts of a"
-                + " defense are fixed to one draw. All surfaces share one colour scale.")
-        .section("surfaces", "Loss around the images", blocks.toArray(Block[]::new))
-        .limit(
-            "Two directions out of thousands, averaged over images: a smooth picture does not show"
-                + " that gradients lead to the strongest attack.")
-        .limit("The ball of radius ε is the white diamond; the corners of the square lie at 2ε.")
-        .word("Loss", "Cross-entropy of the true class; higher is worse for the classifier.")
-        .data("epsilon", epsilon)
-        .data("surfaces", new LinkedHashMap<>(surfaces));
-  }
-
-  private static double[][] array(List<List<Double>> rows) {
-    return rows.stream()
-        .map(row -> row.stream().mapToDouble(Double::doubleValue).toArray())
-        .toArray(double[][]::new);
-  }
-
   /** What holds for every study with attacks. */
-  private static void common(StudyReport.Builder report) {
+  static void common(StudyReport.Builder report) {
     report
         .limit(
             "The worst case is an upper bound on robustness: a stronger attack, or more steps of"

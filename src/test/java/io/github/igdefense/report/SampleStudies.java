@@ -185,7 +185,7 @@ final class SampleStudies {
 
   static StudyReport classes() {
     StudyReport.Builder report = builder("study classes");
-    StudyReports.classes(
+    ClassStudyReport.add(
         report,
         SampleReport.CLASSES,
         result("rn18", .8221, .5054, null),
@@ -211,7 +211,7 @@ final class SampleStudies {
           bump == 0 ? "Base model" : "IG-Defense, no smoothing",
           new LossSurface("rn18", 64, 8 / 255.0, grid, loss));
     }
-    StudyReports.surfaces(report, "8/255", surfaces);
+    SurfaceReport.add(report, "8/255", surfaces);
     return report.build();
   }
 
