@@ -14,6 +14,7 @@ import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.ConsoleTable;
 import io.github.igdefense.report.HtmlReport;
 import io.github.igdefense.report.ModelInfo;
+import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
 import io.github.igdefense.report.WorstCaseFiles;
@@ -253,12 +254,10 @@ final class EvalCommand implements Callable<Integer> {
         defense.rankingSha256());
   }
 
-  private RunReport.Protocol protocol() {
+  private Protocol protocol() {
     return !worstCase
-        ? RunReport.Protocol.CUSTOM
-        : preset == WorstCaseSuite.Preset.FULL
-            ? RunReport.Protocol.IW_WC
-            : RunReport.Protocol.IW_WC_SCREENING;
+        ? Protocol.CUSTOM
+        : preset == WorstCaseSuite.Preset.FULL ? Protocol.IW_WC : Protocol.IW_WC_SCREENING;
   }
 
   private void write(RunReport report, Comparison comparison) {

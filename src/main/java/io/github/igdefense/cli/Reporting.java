@@ -11,6 +11,7 @@ import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.EvaluationReport;
+import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.Provenance;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
@@ -169,7 +170,7 @@ final class Reporting {
       Comparison comparison,
       List<Timing> timings,
       Settings settings,
-      RunReport.Protocol protocol,
+      Protocol protocol,
       Ranking ranking,
       int keep,
       String rankingFile,

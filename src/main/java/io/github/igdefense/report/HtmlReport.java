@@ -60,7 +60,7 @@ public final class HtmlReport {
     slots.put("results", new ResultsTable(report).html().toString());
     slots.put("notes", notes().toString());
     slots.put("limits", limits().toString());
-    slots.put("attacks", attacks().toString());
+    slots.put("attacks", new Html().add(attacks()).add(new ChecksTable(report).html()).toString());
     slots.put(
         "classes", section("classes", "Class by class", new ClassTable(report).html()).toString());
     slots.put(
@@ -153,7 +153,7 @@ public final class HtmlReport {
     Html html = new Html();
     if (c.worstCase() != null) {
       String interval = c.hasInterval() ? "95\u202f% interval " + Summary.interval(c) : "";
-      boolean screening = report.protocol() == RunReport.Protocol.IW_WC_SCREENING;
+      boolean screening = report.protocol() == Protocol.IW_WC_SCREENING;
       figure(
           html,
           screening ? "Worst case (screening)" : "Worst case",

@@ -1,16 +1,13 @@
 package io.github.igdefense.report;
 
-import com.fasterxml.jackson.annotation.JsonCreator;
 import com.fasterxml.jackson.annotation.JsonIgnoreProperties;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.annotation.JsonPropertyOrder;
-import com.fasterxml.jackson.annotation.JsonValue;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -133,28 +130,6 @@ public record RunReport(
               + base
               + " and "
               + evaluated);
-    }
-  }
-
-  /** What a worst case is made of. */
-  public enum Protocol {
-    /** The attacks and transfers that were asked for. */
-    CUSTOM,
-    /** The nine attacks of the image-wise worst case, with their published settings. */
-    IW_WC,
-    /** The same attacks cut short: screening, not a robustness claim. */
-    IW_WC_SCREENING;
-
-    /** The lower-case name, as in JSON. */
-    @JsonValue
-    public String json() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-
-    /** The protocol of a lower-case name. */
-    @JsonCreator
-    public static Protocol of(String json) {
-      return valueOf(json.toUpperCase(Locale.ROOT));
     }
   }
 

@@ -29,7 +29,7 @@ final class StandardWarnings {
     for (ClassifierResult classifier : report.classifiers()) {
       oneDraw(report, classifier, out);
     }
-    if (report.protocol() == RunReport.Protocol.IW_WC_SCREENING) {
+    if (report.protocol() == Protocol.IW_WC_SCREENING) {
       out.add(
           Warning.caution(
               "screening_preset",

@@ -567,7 +567,16 @@ class CliContractTest {
   @Test
   void helpShowsEveryDefaultOnce() {
     for (String command :
-        List.of("demo", "rank loir", "predict", "attack", "eval", "train", "bench", "doctor")) {
+        List.of(
+            "demo",
+            "rank loir",
+            "predict",
+            "attack",
+            "eval",
+            "corruptions",
+            "train",
+            "bench",
+            "doctor")) {
       List<Object> line = new ArrayList<>(Arrays.asList((Object[]) command.split(" ")));
       line.add("--help");
       CliRun run = CliRun.ok(line.toArray());

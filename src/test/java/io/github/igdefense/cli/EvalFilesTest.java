@@ -3,6 +3,8 @@ package io.github.igdefense.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.github.igdefense.data.CorruptedImages;
+import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
 import java.nio.file.Files;
@@ -242,5 +244,52 @@ class EvalFilesTest {
     assertThat(json.get("attacks").get("apgd-ce").asDouble())
         .isEqualTo(wide.get("accuracy").asDouble());
     assertThat(json.get("clean").asDouble()).isEqualTo(13 / 16.0);
+  }
+
+  @Test
+  void corruptionsAreComparedWithTheBase() throws Exception {
+    Path data = Files.createDirectories(folder.resolve("c"));
+    byte[] pixels = new byte[5 * 4 * 32 * 32 * 3];
+    for (int i = 0; i < pixels.length; i++) {
+      pixels[i] = (byte) (i * 37 + i / 3072 * 11);
+    }
+    for (String name : CorruptedImages.NAMES) {
+      Npy.write(data.resolve(name + ".npy"), NpyArray.of(pixels, 20, 32, 32, 3));
+    }
+    Npy.write(data.resolve("labels.npy"), NpyArray.of(new byte[20], 20));
+    Path file = folder.resolve("corruptions.json");
+    CliRun run =
+        CliRun.of(
+            "corruptions",
+            "--corruptions",
+            data,
+            "--checkpoint",
+            CliData.MODEL,
+            "--ranking",
+            rankings,
+            "--keep",
+            8,
+            "--limit",
+            3,
+            "--out",
+            file);
+    assertThat(run.exitCode()).as("%s", run).isZero();
+    assertThat(run.out()).contains("jpeg_compression", "mean error", "mCE (base = 100)");
+    JsonNode json = CliRun.json(file);
+    assertThat(json.get("classifiers")).hasSize(2);
+    JsonNode base = json.get("classifiers").get(0);
+    assertThat(base.get("accuracies")).hasSize(15);
+    assertThat(base.get("images").asInt()).isEqualTo(3);
+    assertThat(base.get("mce").isNull()).isTrue();
+    CliRun missing =
+        CliRun.of(
+            "corruptions",
+            "--corruptions",
+            folder.resolve("none"),
+            "--checkpoint",
+            CliData.MODEL,
+            "--out",
+            file);
+    assertThat(missing.exitCode()).as("%s", missing).isEqualTo(2);
   }
 }

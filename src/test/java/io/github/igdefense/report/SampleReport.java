@@ -115,7 +115,7 @@ final class SampleReport {
             .perClass(CLEAN, WORST)
             .build();
     return builder("eval")
-        .protocol(RunReport.Protocol.IW_WC_SCREENING)
+        .protocol(Protocol.IW_WC_SCREENING)
         .title("Robustness of rn18")
         .classifier(base)
         .build();
