@@ -194,9 +194,11 @@ void test_api();
 void test_isa_environment();
 void test_loo_penultimate();
 void test_masked_head();
+void test_cdir_score();
 void test_cuda_emulated();
 void test_loo_penultimate_threads();
 void test_masked_head_threads();
+void test_cdir_score_threads();
 
 }  // namespace igd_test
 

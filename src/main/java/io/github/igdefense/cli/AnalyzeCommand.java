@@ -93,6 +93,7 @@ final class AnalyzeCommand implements Callable<Integer> {
     Reporting reporting = new Reporting("analyze", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount())) {
+      network.notes().forEach(output::note);
       DefenseOptions defense = new DefenseOptions();
       defense.ranking = ranking;
       defense.layer = layer;

@@ -75,6 +75,7 @@ final class AttackCommand implements Callable<Integer> {
         IgDefense defense = defended ? this.defense.open(network, noise, output) : null;
         IgDefense wideDefense =
             defended && wide != null ? this.defense.open(wide, noise, output) : null) {
+      network.notes().forEach(output::note);
       DifferentiableClassifier classifier = defended ? defense : network;
       Classifier judged = wide == null ? classifier : defended ? wideDefense : wide;
       Evaluation.Settings settings = run.settings(model, attackOptions);

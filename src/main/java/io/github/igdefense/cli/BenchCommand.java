@@ -5,6 +5,7 @@ import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.NoiseSource;
 import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.evaluation.ConceptScoringBenchmark;
 import io.github.igdefense.evaluation.Timing;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Networks;
@@ -44,14 +45,14 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--checkpoint",
       paramLabel = "FILE",
-      description = "Weights. Default: random weights of full width (64).")
+      description = "Weights. Default: random weights of the published width.")
   String checkpoint;
 
   @Option(
       names = "--arch",
       paramLabel = "NAME",
       defaultValue = "rn18",
-      description = "Architecture: rn18, rn34. Default: ${DEFAULT-VALUE}.")
+      description = "Architecture, such as rn18 or wrn-34-10. Default: ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
@@ -61,6 +62,13 @@ final class BenchCommand implements Callable<Integer> {
       description =
           "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
   int repetitions;
+
+  @Option(
+      names = "--cdir",
+      description =
+          "Instead: CD-IR's scoring of 2,048 units, 1,000 classes and 10,000 images against a plain"
+              + " libtorch loop.")
+  boolean cdir;
 
   @Mixin ComputeOptions compute;
   @Mixin Output output;
@@ -73,14 +81,17 @@ final class BenchCommand implements Callable<Integer> {
       throw new InputException("expected --repetitions of at least 3, got " + repetitions);
     }
     compute.apply();
+    if (cdir) {
+      return conceptScoring();
+    }
     figures.put("arch", arch);
-    figures.put("checkpoint", checkpoint == null ? "random weights, width 64" : checkpoint);
+    figures.put("checkpoint", checkpoint == null ? "random weights, published width" : checkpoint);
     figures.put("cpu", CpuTopology.modelName());
     figures.put("threads", NativeRuntime.threads());
     figures.put("repetitions", repetitions);
     try (StagedNetwork network =
             checkpoint == null
-                ? Networks.random(arch, 3, 64, CLASSES, compute.seed, Dtype.FLOAT32)
+                ? Networks.random(arch, 3, 0, CLASSES, compute.seed, Dtype.FLOAT32)
                 : Networks.open(arch, checkpoint, Dtype.FLOAT32);
         Rng noise = new Rng(compute.seed)) {
       MaskableLayer layer = network.penultimate();
@@ -106,6 +117,26 @@ final class BenchCommand implements Callable<Integer> {
         ranking(network, layer, compute.batchSize);
       }
     }
+    output.json(figures);
+    return 0;
+  }
+
+  private int conceptScoring() {
+    int pairs = Math.min(repetitions, 11);
+    figures.put("cpu", CpuTopology.modelName());
+    figures.put("threads", NativeRuntime.threads());
+    figures.put("repetitions", pairs);
+    ConceptScoringBenchmark result =
+        ConceptScoringBenchmark.run(2048, 1000, 10_000, pairs, compute.seed);
+    put("cdir_loop_ms", result.loopSeconds() * 1e3, "soft_wpmi by libtorch's operations, ms");
+    put("cdir_kernel_ms", result.kernelSeconds() * 1e3, "soft_wpmi by our kernels, ms");
+    put("ratio_cdir", result.ratio(), "libtorch / ours");
+    put("cdir_max_difference", result.maxDifference(), "largest difference of a score");
+    put("cdir_read_ms", result.readSeconds() * 1e3, "floor: reading the input once, ms");
+    put(
+        "cdir_products",
+        result.products() / 1e6,
+        "floor: multiply-adds, and multiplications, 10^6");
     output.json(figures);
     return 0;
   }

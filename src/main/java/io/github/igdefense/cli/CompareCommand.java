@@ -22,6 +22,7 @@ import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.ConsoleTable;
 import io.github.igdefense.report.HtmlReport;
 import io.github.igdefense.report.ResultJson;
+import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.RunReport;
 import io.github.igdefense.tensor.Rng;
 import java.nio.file.Path;
@@ -150,6 +151,7 @@ final class CompareCommand implements Callable<Integer> {
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<AutoCloseable> opened = new Opened<>()) {
+      network.notes().forEach(output::note);
       List<Entry> entries = new ArrayList<>();
       for (String name : NAMES) {
         if (chosen.contains(name)) {
@@ -334,10 +336,10 @@ final class CompareCommand implements Callable<Integer> {
         reporting.settings(
             attackOptions, last == null ? network : last, random ? run.evaluations : null),
         !worstCase
-            ? RunReport.Protocol.CUSTOM
+            ? Protocol.CUSTOM
             : preset == WorstCaseSuite.Preset.FULL
-                ? RunReport.Protocol.IW_WC
-                : RunReport.Protocol.IW_WC_SCREENING,
+                ? Protocol.IW_WC
+                : Protocol.IW_WC_SCREENING,
         ranking,
         last == null ? 0 : last.masks().keep(),
         defense.ranking == null ? null : defense.ranking.toString(),

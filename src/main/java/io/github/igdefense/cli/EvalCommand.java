@@ -138,6 +138,7 @@ final class EvalCommand implements Callable<Integer> {
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<IgDefense> opened = new Opened<>()) {
+      network.notes().forEach(output::note);
       List<DefendedModels.Variant> variants =
           defended ? models.variants(defense, network, output) : List.of();
       Identity identity = new Identity(model, network, images, settings);

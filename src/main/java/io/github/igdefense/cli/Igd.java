@@ -32,6 +32,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       RankCommand.class,
+      RankingCommand.class,
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,
@@ -40,6 +41,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       CompareCommand.class,
       CorruptionsCommand.class,
       TrainCommand.class,
+      InspectCommand.class,
       BenchCommand.class,
       SubsetCommand.class,
       ExportCommand.class,

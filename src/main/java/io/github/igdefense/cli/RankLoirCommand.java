@@ -64,6 +64,7 @@ final class RankLoirCommand implements Callable<Integer> {
     Values.outputFolder(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output)) {
+      network.notes().forEach(output::note);
       MaskableLayer target = layer == null ? network.penultimate() : network.layer(layer);
       long start = System.nanoTime();
       Ranking ranking;

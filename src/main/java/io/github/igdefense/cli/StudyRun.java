@@ -32,6 +32,7 @@ final class StudyRun {
         new Reporting("study " + name, options.model, options.data, options.output);
     try (StagedNetwork network = options.model.open();
         ImageSet images = options.data.open(options.output).withClassCount(network.classCount())) {
+      network.notes().forEach(options.output::note);
       DefenseSpec spec = options.spec(network);
       Filler filler;
       StudyRunner runner;

@@ -11,9 +11,11 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * Reads checkpoints: PyTorch files (zip and the older format) and safetensors, told apart by their
@@ -35,6 +37,8 @@ public final class CheckpointReader {
    */
   private static final Pattern NORMALIZATION =
       Pattern.compile("(mean|std|mu|sigma|(normalize|normalizer|normalization|norm)\\..*)");
+
+  private static final Pattern ATTACKER = Pattern.compile("(?:module\\.)?attacker\\.(.*)");
 
   private static final long MAX_PICKLE = 64L << 20;
   private static final long MAX_OPERATIONS = 4_000_000;
@@ -204,33 +208,11 @@ public final class CheckpointReader {
   }
 
   private static InputException otherKind(Bytes bytes, String label) {
-    String start =
-        new String(bytes.get(0, (int) Math.min(600, bytes.length())), StandardCharsets.ISO_8859_1);
-    String text = start.strip().toLowerCase(Locale.ROOT);
-    String found;
-    if (bytes.length() == 0) {
-      found = "an empty file; fetch it again";
-    } else if (text.startsWith("<!doctype") || text.startsWith("<html") || text.contains("<head")) {
-      found =
-          "an HTML page; the download went to a web page (login, quota or moved file), fetch it"
-              + " again";
-    } else if (text.startsWith("version https://git-lfs")) {
-      found = "a Git LFS pointer; run 'git lfs pull' to get the file itself";
-    } else if (start.startsWith("\u001f\u008b")) {
-      found = "a gzip archive; unpack it first";
-    } else if (start.length() > 262 && start.startsWith("ustar", 257)) {
-      found =
-          "a tar archive; unpack it first (PyTorch before 0.1.10 also wrote tar: save the file"
-              + " again)";
-    } else if (start.startsWith("\u0089HDF")) {
-      found = "an HDF5 file";
-    } else if (start.startsWith("\u0093NUMPY")) {
-      found = "a NumPy array";
-    } else {
-      found = "something else; the file may be damaged or cut off";
-    }
     return new InputException(
-        "expected a PyTorch checkpoint or a safetensors file at " + label + ", found " + found);
+        "expected a PyTorch checkpoint or a safetensors file at "
+            + label
+            + ", found "
+            + ForeignFiles.describe(bytes));
   }
 
   private static Map<?, ?> unwrap(
@@ -295,6 +277,7 @@ public final class CheckpointReader {
   private static List<HostTensor> stripPrefixes(List<HostTensor> tensors, List<String> notes) {
     List<HostTensor> stripped = tensors;
     for (int round = 0; round < 4; round++) {
+      stripped = withoutAttacker(stripped, notes);
       String prefix = commonPrefix(stripped);
       if (prefix == null) {
         break;
@@ -308,6 +291,30 @@ public final class CheckpointReader {
       notes.add("prefix '" + prefix + "' removed from the tensor names");
     }
     return stripped;
+  }
+
+  /**
+   * The robustness library saves its model a second time under {@code attacker.}; the copies are
+   * left out where the originals are there.
+   */
+  private static List<HostTensor> withoutAttacker(List<HostTensor> tensors, List<String> notes) {
+    List<HostTensor> rest =
+        tensors.stream().filter(tensor -> !ATTACKER.matcher(tensor.name()).lookingAt()).toList();
+    if (rest.size() == tensors.size() || rest.isEmpty()) {
+      return tensors;
+    }
+    Set<String> names = rest.stream().map(HostTensor::name).collect(Collectors.toSet());
+    for (HostTensor tensor : tensors) {
+      Matcher matcher = ATTACKER.matcher(tensor.name());
+      if (matcher.lookingAt()) {
+        String original = tensor.name().replaceFirst("attacker\\.", "");
+        if (!names.contains(original) && !NORMALIZATION.matcher(matcher.group(1)).matches()) {
+          return tensors;
+        }
+      }
+    }
+    notes.add(tensors.size() - rest.size() + " copies under 'attacker.' left out");
+    return rest;
   }
 
   private static String commonPrefix(List<HostTensor> tensors) {

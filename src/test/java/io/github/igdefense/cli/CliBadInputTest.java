@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
-import io.github.igdefense.model.CifarResNet;
+import io.github.igdefense.model.NetworkDescription;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
 import java.io.IOException;
@@ -104,7 +104,12 @@ class CliBadInputTest {
         new Case(PREDICT + "--data IMAGES --checkpoint IN/deep.safetensors", "layer1.2.", "rn18"),
         new Case(
             PREDICT + "--data IMAGES --checkpoint embedded:nothing", "fashion-mnist", "nothing"),
-        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "resnet"),
+        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "wrn-DEPTH-WIDTH", "resnet"),
+        new Case(PREDICT + GOOD + "--arch wrn-33-10", "6n+4", "wrn-33-10"),
+        new Case(PREDICT + GOOD + "--arch wrn", "conv1", "its tensors fit rn18"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5", "imagenet", "'0.5'"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5,0", "positive deviations"),
+        new Case(PREDICT + GOOD + "--input-normalization 0,0,1,1", "3 channels", "2 values"),
         // Layers, units and rankings.
         new Case(RANK + "--data IMAGES --layer layer9", "layer1", "layer4", "'layer9'"),
         new Case(RANKED + "--layer bn1", "layer3 with 32 units", "'bn1'"),
@@ -239,7 +244,7 @@ class CliBadInputTest {
     images("grey", NpyArray.of(new float[10 * 1024], 10, 1, 32, 32), NpyArray.of(ten, 10));
     images(
         "two", NpyArray.of(new float[2 * 3072], 2, 3, 32, 32), NpyArray.of(new long[] {0, 1}, 2));
-    CifarResNet deep = CifarResNet.of(3, 4, 10, Networks.blocks("rn34"));
+    NetworkDescription deep = Networks.describe("rn34", 3, 4, 10);
     SafeTensors.write(folder.resolve("deep.safetensors"), Networks.randomState(deep, 0), Map.of());
     for (String layer : List.of("layer3", "layer4")) {
       CliData.unitFiles(folder.resolve("rankings"), layer);
