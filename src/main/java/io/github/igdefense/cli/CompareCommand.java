@@ -21,8 +21,8 @@ import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.ConsoleTable;
 import io.github.igdefense.report.HtmlReport;
-import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.Protocol;
+import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
 import io.github.igdefense.tensor.Rng;
 import java.nio.file.Path;
@@ -337,9 +337,7 @@ final class CompareCommand implements Callable<Integer> {
             attackOptions, last == null ? network : last, random ? run.evaluations : null),
         !worstCase
             ? Protocol.CUSTOM
-            : preset == WorstCaseSuite.Preset.FULL
-                ? Protocol.IW_WC
-                : Protocol.IW_WC_SCREENING,
+            : preset == WorstCaseSuite.Preset.FULL ? Protocol.IW_WC : Protocol.IW_WC_SCREENING,
         ranking,
         last == null ? 0 : last.masks().keep(),
         defense.ranking == null ? null : defense.ranking.toString(),

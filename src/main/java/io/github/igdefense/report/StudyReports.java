@@ -29,7 +29,24 @@ public final class StudyReports {
             + text(over)
             + ", everything else unchanged. Every point was attacked directly and shown the images"
             + " made on the base model.");
-    if (attacked) {
+    boolean attackVaries = over == Sweep.Over.STEPS || over == Sweep.Over.EPS;
+    if (attacked && attackVaries) {
+      int last = points.size() - 1;
+      report.summary(
+          "From "
+              + ticks.get(0)
+              + " to "
+              + ticks.get(last)
+              + " the worst case goes from "
+              + Numbers.percentSign(EvaluationColumns.worst(defended.get(0)))
+              + " to "
+              + Numbers.percentSign(EvaluationColumns.worst(defended.get(last)))
+              + ", the base model's from "
+              + Numbers.percentSign(EvaluationColumns.worst(base.get(0)))
+              + " to "
+              + Numbers.percentSign(EvaluationColumns.worst(base.get(last)))
+              + ".");
+    } else if (attacked) {
       int best =
           IntStream.range(0, points.size())
               .boxed()
@@ -88,12 +105,12 @@ public final class StudyReports {
         new Block.Table(SHARES, columns.headings(over.toString(), "Classifier"), rows));
     EvaluationColumns.warnings(report, all);
     common(report);
-    report
-        .limit(
-            "The best of several values was chosen on the images it is reported on; other images"
-                + " will show less.")
-        .data("over", over.toString())
-        .data("points", points);
+    if (!attackVaries) {
+      report.limit(
+          "The best of several values was chosen on the images it is reported on; other images will"
+              + " show less.");
+    }
+    report.data("over", over.toString()).data("points", points);
   }
 
   private static List<Double> map(

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.github.igdefense.evaluation.EvaluationResult;
+import io.github.igdefense.evaluation.Sweep;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -85,6 +87,21 @@ class StudyPageTest {
       ResultJsonTest.check(schema, json, "$", violations);
       assertThat(violations.isEmpty()).isEqualTo(report.kind().equals("analyze"));
     }
+  }
+
+  @Test
+  void aSweepOverTheAttackNamesNoBestValue() {
+    EvaluationResult base = SampleStudies.result("rn18", .8, .5, null);
+    List<Sweep.Point> points =
+        List.of(
+            new Sweep.Point("2/255", base, SampleStudies.result("d", .8, .7, .6)),
+            new Sweep.Point("8/255", base, SampleStudies.result("d", .8, .5, .4)));
+    StudyReport.Builder eps = SampleStudies.builder("study sweep");
+    StudyReports.sweep(eps, Sweep.Over.EPS, points);
+    assertThat(eps.build().summary()).singleElement().asString().contains("from 60.0", "to 40.0");
+    StudyReport.Builder keep = SampleStudies.builder("study sweep");
+    StudyReports.sweep(keep, Sweep.Over.KEEP, points);
+    assertThat(keep.build().summary()).singleElement().asString().contains("highest, 60.0");
   }
 
   @Test
