@@ -93,7 +93,12 @@ final class ModelOptions {
    * null otherwise. The caller closes it.
    */
   StagedNetwork openWide() {
-    return dtype == Dtype.BFLOAT16 ? Networks.open(arch, checkpoint, Dtype.FLOAT32) : null;
+    if (dtype != Dtype.BFLOAT16) {
+      return null;
+    }
+    return torchscript.chosen(arch, checkpoint)
+        ? torchscript.open(checkpoint, Dtype.FLOAT32)
+        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization);
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
