@@ -86,6 +86,18 @@ final class AttackListOptions {
     return Epsilon.parse(epsilon);
   }
 
+  /** The same options with another radius and number of steps. */
+  AttackListOptions varied(String otherEpsilon, int otherSteps) {
+    AttackListOptions other = new AttackListOptions();
+    other.norm = norm;
+    other.epsilon = otherEpsilon;
+    other.steps = otherSteps;
+    other.restarts = restarts;
+    other.targets = targets;
+    other.eot = eot;
+    return other;
+  }
+
   Norm parsedNorm() {
     return Norm.parse(norm);
   }

@@ -90,9 +90,15 @@ final class DefenseOptions {
   }
 
   int keep(MaskableLayer target) {
+    return keep(target, "--keep");
+  }
+
+  int keep(MaskableLayer target, String option) {
     if (keep != null && (keep < 1 || keep > target.units())) {
       throw new InputException(
-          "expected --keep between 1 and "
+          "expected "
+              + option
+              + " between 1 and "
               + target.units()
               + ", the units of "
               + target.name()
@@ -121,15 +127,7 @@ final class DefenseOptions {
   ClassMasks masks(StagedNetwork network, Output output) {
     int units = keep(layer(network));
     Ranking read = ranking(network);
-    if (read.provenance().modelSha256() != null
-        && !read.provenance().modelSha256().equals(network.sha256())) {
-      output.warn(
-          "the ranking was made for another checkpoint (SHA-256 "
-              + read.provenance().modelSha256().substring(0, 12)
-              + "..., not "
-              + network.sha256().substring(0, Math.min(12, network.sha256().length()))
-              + "...)");
-    }
+    warnOfOtherModel(read, network, output);
     ClassMasks masks = ClassMasks.of(read, units);
     if (read.degenerate(units)) {
       output.warn(
@@ -139,6 +137,19 @@ final class DefenseOptions {
               + " apart");
     }
     return masks;
+  }
+
+  /** Warns where a ranking says that it was made for another checkpoint. */
+  void warnOfOtherModel(Ranking read, StagedNetwork network, Output output) {
+    if (read.provenance().modelSha256() != null
+        && !read.provenance().modelSha256().equals(network.sha256())) {
+      output.warn(
+          "the ranking was made for another checkpoint (SHA-256 "
+              + read.provenance().modelSha256().substring(0, 12)
+              + "..., not "
+              + network.sha256().substring(0, Math.min(12, network.sha256().length()))
+              + "...)");
+    }
   }
 
   /** SHA-256 of a ranking file; null for a folder of unit files. */

@@ -16,9 +16,14 @@ import io.github.igdefense.report.Provenance;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
 import io.github.igdefense.report.Settings;
+import io.github.igdefense.report.StudyJson;
+import io.github.igdefense.report.StudyPage;
+import io.github.igdefense.report.StudyReport;
+import io.github.igdefense.report.StudyTable;
 import io.github.igdefense.tensor.CpuTopology;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Version;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -117,21 +122,45 @@ final class Reporting {
         .title(title)
         .commandLine(Invocation.text())
         .time(start, seconds())
-        .provenance(
-            Provenance.builder()
-                .version(Version.get(), System.getProperty("igd.commit"))
-                .model(network.architecture(), model.source(), network.sha256())
-                .ranking(rankingFile, rankingSha256)
-                .data(
-                    images.name(),
-                    images.sha256(),
-                    data.limit == null ? images.size() : data.limit,
-                    images.size())
-                .preprocessing(images.preprocessing())
-                .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
-                .arithmetic(network.dtype().toString(), Version.libtorch())
-                .seed(model.compute.seed)
-                .build());
+        .provenance(provenance(network, images, rankingFile, rankingSha256));
+  }
+
+  /** The same for an analysis or a study. */
+  StudyReport.Builder study(
+      StagedNetwork network, ImageSet images, String rankingFile, String rankingSha256) {
+    return StudyReport.builder(kind)
+        .commandLine(Invocation.text())
+        .provenance(provenance(network, images, rankingFile, rankingSha256));
+  }
+
+  /** Writes page and JSON of a study into a folder, and prints its tables. */
+  void write(Path out, StudyReport.Builder builder) {
+    StudyReport report = builder.time(start, seconds()).build();
+    StudyJson.write(out.resolve("result.json"), report);
+    StudyPage.write(out.resolve("report.html"), report);
+    output.result(StudyTable.text(report));
+    output.note("report: " + out.resolve("report.html"));
+    if (output.json) {
+      System.out.println(StudyJson.line(report));
+    }
+  }
+
+  private Provenance provenance(
+      StagedNetwork network, ImageSet images, String rankingFile, String rankingSha256) {
+    return Provenance.builder()
+        .version(Version.get(), System.getProperty("igd.commit"))
+        .model(network.architecture(), model.source(), network.sha256())
+        .ranking(rankingFile, rankingSha256)
+        .data(
+            images.name(),
+            images.sha256(),
+            data.limit == null ? images.size() : data.limit,
+            images.size())
+        .preprocessing(images.preprocessing())
+        .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
+        .arithmetic(network.dtype().toString(), Version.libtorch())
+        .seed(model.compute.seed)
+        .build();
   }
 
   /** The report of a comparison. */

@@ -1,7 +1,10 @@
 package io.github.igdefense.report;
 
 import io.github.igdefense.data.ImageSet;
+import io.github.igdefense.defense.AntiAdversary;
+import io.github.igdefense.defense.GradientMode;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.InputDefense;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
@@ -123,6 +126,19 @@ public final class EvaluationReport {
       if (smoothing.enabled()) {
         out.smoothing(smoothing.sigma(), smoothing.samples());
       }
+    }
+    if (row.classifier() instanceof InputDefense defense) {
+      out.note(
+          (defense instanceof AntiAdversary
+                  ? "Moves the image so that the model becomes surer of the class it sees, then"
+                      + " classifies the moved image: "
+                  : "Moves the image to where the losses of all classes, summed, are largest"
+                      + " nearby, then classifies the moved image: ")
+              + defense.name()
+              + ". Attacks take the derivative of the move "
+              + (defense.gradientMode() == GradientMode.BPDA
+                  ? "as the identity (BPDA)."
+                  : "as it is, through every step."));
     }
     if (result.evaluationsPerImage() > 1) {
       out.note(

@@ -156,7 +156,8 @@ final class StandardWarnings {
     }
   }
 
-  private static void images(Provenance provenance, List<Warning> out) {
+  /** What follows from the number of images. */
+  static void images(Provenance provenance, List<Warning> out) {
     if (provenance.imagesUsed() < SCREENING_IMAGES) {
       out.add(
           Warning.caution(

@@ -67,7 +67,7 @@ class ResultJsonTest {
   }
 
   /** The parts of JSON Schema that the documented one uses. */
-  private static void check(JsonNode schema, JsonNode value, String at, List<String> violations) {
+  static void check(JsonNode schema, JsonNode value, String at, List<String> violations) {
     List<String> types = new ArrayList<>();
     JsonNode type = schema.get("type");
     (type.isArray() ? type : List.of(type)).forEach(t -> types.add(t.asText()));
