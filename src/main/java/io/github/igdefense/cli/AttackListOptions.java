@@ -6,6 +6,7 @@ import io.github.igdefense.attack.Attacks;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
 import io.github.igdefense.attack.RunOrder;
+import io.github.igdefense.evaluation.AutoAttack;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -85,8 +86,30 @@ final class AttackListOptions {
     return Epsilon.parse(epsilon);
   }
 
+  /** The same options with another radius and number of steps. */
+  AttackListOptions varied(String otherEpsilon, int otherSteps) {
+    AttackListOptions other = new AttackListOptions();
+    other.norm = norm;
+    other.epsilon = otherEpsilon;
+    other.steps = otherSteps;
+    other.restarts = restarts;
+    other.targets = targets;
+    other.eot = eot;
+    return other;
+  }
+
   Norm parsedNorm() {
     return Norm.parse(norm);
+  }
+
+  /** How much work the attacks of AutoAttack do: the published amount unless options say less. */
+  AutoAttack.Budget budget() {
+    AutoAttack.Budget published = AutoAttack.Budget.PUBLISHED;
+    return new AutoAttack.Budget(
+        Values.positive("--steps", steps),
+        Values.positive("--targets", targets) == 9 ? published.targets() : targets,
+        queries == null ? published.queries() : Values.positive("--queries", queries),
+        eot == 1 ? published.eotIterations() : eot);
   }
 
   /** Makes the attacks of a comma-separated list of names. */

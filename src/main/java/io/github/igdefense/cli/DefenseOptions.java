@@ -90,9 +90,15 @@ final class DefenseOptions {
   }
 
   int keep(MaskableLayer target) {
+    return keep(target, "--keep");
+  }
+
+  int keep(MaskableLayer target, String option) {
     if (keep != null && (keep < 1 || keep > target.units())) {
       throw new InputException(
-          "expected --keep between 1 and "
+          "expected "
+              + option
+              + " between 1 and "
               + target.units()
               + ", the units of "
               + target.name()
@@ -113,8 +119,28 @@ final class DefenseOptions {
    * @param noise the stream of the smoothed pass, the caller's
    */
   IgDefense open(StagedNetwork network, Rng noise, Output output) {
+    ClassMasks masks = masks(network, output);
+    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+  }
+
+  /** The masks of the ranking, with warnings about it. */
+  ClassMasks masks(StagedNetwork network, Output output) {
     int units = keep(layer(network));
     Ranking read = ranking(network);
+    warnOfOtherModel(read, network, output);
+    ClassMasks masks = ClassMasks.of(read, units);
+    if (read.degenerate(units)) {
+      output.warn(
+          "all classes have the same top "
+              + units
+              + " units in this ranking: it is degenerate, and its masks cannot tell classes"
+              + " apart");
+    }
+    return masks;
+  }
+
+  /** Warns where a ranking says that it was made for another checkpoint. */
+  void warnOfOtherModel(Ranking read, StagedNetwork network, Output output) {
     if (read.provenance().modelSha256() != null
         && !read.provenance().modelSha256().equals(network.sha256())) {
       output.warn(
@@ -124,15 +150,6 @@ final class DefenseOptions {
               + network.sha256().substring(0, Math.min(12, network.sha256().length()))
               + "...)");
     }
-    ClassMasks masks = ClassMasks.of(read, units);
-    if (read.degenerate(units)) {
-      output.warn(
-          "all classes have the same top "
-              + units
-              + " units in this ranking: it is degenerate, and its masks cannot tell classes"
-              + " apart");
-    }
-    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
   }
 
   /** SHA-256 of a ranking file; null for a folder of unit files. */

@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.time.format.DateTimeParseException;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
@@ -46,17 +47,20 @@ public final class HtmlReport {
     Map<String, String> slots = new TreeMap<>();
     slots.put("css", resource("report.css").strip());
     slots.put("title", Html.escape(report.title()));
-    slots.put("kicker", kicker().toString());
+    slots.put(
+        "kicker",
+        kicker(report.kind(), report.provenance(), report.startedAt(), report.seconds())
+            .toString());
     slots.put("question", Html.escape(new Summary(report).question()));
     slots.put("answers", answers().toString());
     slots.put("figures", figures().toString());
-    slots.put("warnings", warnings().toString());
+    slots.put("warnings", warnings(report.warnings()).toString());
     slots.put(
         "plot", new Html().add(Charts.legend(report)).add(Charts.accuracies(report)).toString());
     slots.put("results", new ResultsTable(report).html().toString());
     slots.put("notes", notes().toString());
     slots.put("limits", limits().toString());
-    slots.put("attacks", attacks().toString());
+    slots.put("attacks", new Html().add(attacks()).add(new ChecksTable(report).html()).toString());
     slots.put(
         "classes", section("classes", "Class by class", new ClassTable(report).html()).toString());
     slots.put(
@@ -64,12 +68,15 @@ public final class HtmlReport {
     slots.put(
         "ranking", section("ranking", "Which units matter to which class", ranking()).toString());
     slots.put("navigation", navigation().toString());
-    slots.put("provenance", new ProvenanceTable(report).html().toString());
-    slots.put("command", command().toString());
+    slots.put(
+        "provenance",
+        new ProvenanceTable(report.settings(), report.provenance()).html().toString());
+    slots.put("command", command(report.commandLine()).toString());
     return Html.fill(resource("report.html"), slots);
   }
 
-  private static String resource(String name) {
+  /** A text that travels in the jar. */
+  static String resource(String name) {
     try (InputStream in = HtmlReport.class.getResourceAsStream(name)) {
       if (in == null) {
         throw new IllegalStateException("resource missing from the jar: " + name);
@@ -90,27 +97,27 @@ public final class HtmlReport {
 
   // ---- head of the page
 
-  private Html kicker() {
+  /** Command, version, time and duration in one line. */
+  static Html kicker(String kind, Provenance provenance, String startedAt, double seconds) {
     Html html = new Html();
-    String version = report.provenance().version();
-    html.element(
-        "span", "igdefense " + report.kind() + (version == null ? "" : ", version " + version));
-    String when = when();
+    String version = provenance.version();
+    html.element("span", "igdefense " + kind + (version == null ? "" : ", version " + version));
+    String when = when(startedAt);
     if (!when.isEmpty()) {
-      html.open("time", "datetime", report.startedAt()).text(when).close();
+      html.open("time", "datetime", startedAt).text(when).close();
     }
-    return html.element("span", Numbers.duration(report.seconds()));
+    return html.element("span", Numbers.duration(seconds));
   }
 
-  private String when() {
-    if (report.startedAt() == null) {
+  private static String when(String startedAt) {
+    if (startedAt == null) {
       return "";
     }
     try {
       return DateTimeFormatter.ofPattern("d MMMM yyyy, HH:mm 'UTC'", Locale.ENGLISH)
-          .format(Instant.parse(report.startedAt()).atOffset(ZoneOffset.UTC));
+          .format(Instant.parse(startedAt).atOffset(ZoneOffset.UTC));
     } catch (DateTimeParseException e) {
-      return report.startedAt();
+      return startedAt;
     }
   }
 
@@ -146,14 +153,28 @@ public final class HtmlReport {
     Html html = new Html();
     if (c.worstCase() != null) {
       String interval = c.hasInterval() ? "95\u202f% interval " + Summary.interval(c) : "";
-      figure(html, "Worst case", c.worstCase(), base.worstCase(), interval, true);
+      boolean screening = report.protocol() == Protocol.IW_WC_SCREENING;
+      figure(
+          html,
+          screening ? "Worst case (screening)" : "Worst case",
+          c.worstCase(),
+          base.worstCase(),
+          interval,
+          true);
     }
     figure(html, "Clean", c.clean(), base.clean(), "", false);
-    if (c.strongestAttack().isPresent()) {
+    if (c.autoAttack() != null) {
+      figure(html, "AutoAttack", c.autoAttack(), base.autoAttack(), "", false);
+    } else if (c.strongestAttack().isPresent()) {
       Double reference =
           base.strongestAttack().isPresent() ? base.strongestAttack().getAsDouble() : null;
       figure(
-          html, "Strongest direct attack", c.strongestAttack().getAsDouble(), reference, "", false);
+          html,
+          "Strongest direct attack",
+          c.strongestAttack().getAsDouble(),
+          reference,
+          "AutoAttack: not run",
+          false);
     }
     return html;
   }
@@ -174,15 +195,16 @@ public final class HtmlReport {
     html.close().closeLine();
   }
 
-  private Html warnings() {
+  /** The box of warnings, gravest first; empty without any. */
+  static Html warnings(List<Warning> warnings) {
     Html html = new Html();
-    if (report.warnings().isEmpty()) {
+    if (warnings.isEmpty()) {
       return html;
     }
     html.open("aside", "class", "warnings", "aria-labelledby", "warnings-title");
     html.element("h2", "Before you quote these numbers", "id", "warnings-title").open("ul");
     for (Warning.Level level : Warning.Level.values()) {
-      for (Warning warning : report.warnings()) {
+      for (Warning warning : warnings) {
         if (warning.level() == level) {
           html.open("li", "class", "level-" + level.json());
           html.element("strong", level.json(), "class", "level")
@@ -278,8 +300,8 @@ public final class HtmlReport {
     return hasRanking() ? new HeatMap(report.ranking()).figure() : new Html();
   }
 
-  private Html command() {
-    String line = report.commandLine();
+  /** The command to repeat a run; empty where it is not known. */
+  static Html command(String line) {
     return line == null
         ? new Html()
         : new Html().element("h3", "To repeat it").open("pre").element("code", line).close();

@@ -7,16 +7,18 @@ import java.util.stream.Collectors;
 
 /** Settings and origin of a run. */
 final class ProvenanceTable {
-  private final RunReport report;
+  private final Settings settings;
+  private final Provenance provenance;
 
-  ProvenanceTable(RunReport report) {
-    this.report = report;
+  ProvenanceTable(Settings settings, Provenance provenance) {
+    this.settings = settings;
+    this.provenance = provenance;
   }
 
   /** The table. */
   Html html() {
-    Settings s = report.settings();
-    Provenance p = report.provenance();
+    Settings s = settings;
+    Provenance p = provenance;
     Map<String, String> rows = new LinkedHashMap<>();
     rows.put(
         "Data",

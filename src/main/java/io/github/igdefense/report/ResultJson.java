@@ -47,21 +47,30 @@ public final class ResultJson {
 
   /** The same as text, ending in a line break. */
   public static String text(RunReport report) {
+    return pretty(report.withStandardWarnings()) + "\n";
+  }
+
+  /** Any record of ours in the form of {@code result.json}. */
+  static String pretty(Object record) {
     DefaultIndenter indent = new DefaultIndenter("  ", "\n");
     DefaultPrettyPrinter printer = new DefaultPrettyPrinter().withObjectIndenter(indent);
     printer.indentArraysWith(DefaultPrettyPrinter.FixedSpaceIndenter.instance);
-    return string(MAPPER.writer(printer), report) + "\n";
+    return string(MAPPER.writer(printer), record);
+  }
+
+  /** The same on one line. */
+  static String oneLine(Object record) {
+    return string(MAPPER.writer(), record);
   }
 
   /** The same on one line without a line break, for {@code --json} on standard output. */
   public static String line(RunReport report) {
-    return string(MAPPER.writer(), report);
+    return oneLine(report.withStandardWarnings());
   }
 
-  private static String string(
-      com.fasterxml.jackson.databind.ObjectWriter writer, RunReport report) {
+  private static String string(com.fasterxml.jackson.databind.ObjectWriter writer, Object record) {
     try {
-      return writer.writeValueAsString(report.withStandardWarnings());
+      return writer.writeValueAsString(record);
     } catch (JsonProcessingException e) {
       throw new IllegalStateException(e); // records of numbers and strings always have a JSON form
     }

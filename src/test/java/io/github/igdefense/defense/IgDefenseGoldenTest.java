@@ -212,11 +212,11 @@ class IgDefenseGoldenTest {
         // A pass that is kept gives the same, as often as asked: from softmax − onehot.
         try (DifferentiableClassifier.ForwardPass pass = defense.record(x)) {
           assertClose(pass.logits(), expected.get(name + "_logits").asDouble(), 1e-7);
-          Tensor labels = Tensors.of(expected.get("a1_y").asLong(), x.size(0));
+          Tensor labels = Tensors.of(expected.get(modelOf(name) + "_y").asLong(), x.size(0));
           Tensor weights =
               torch
                   .softmax(pass.logits(), 1)
-                  .sub(torch.one_hot(labels, 10).to(torch.ScalarType.Double));
+                  .sub(torch.one_hot(labels, defense.classCount()).to(torch.ScalarType.Double));
           for (int again = 0; again < 2; again++) {
             checkGradient(name, Tensors.toDoubles(pass.gradient(weights)));
           }

@@ -160,6 +160,33 @@ addEventListener('message', e => {
   }
 
   @Test
+  void studiesFitWideAndNarrowScreensToo() throws Exception {
+    List<StudyReport> pages = new ArrayList<>(SampleStudies.all());
+    pages.add(SampleStudies.hostile("<b onclick=alert(1)>\u202e'\""));
+    pages.add(SampleStudies.hostile("x".repeat(300)));
+    for (StudyReport report : pages) {
+      for (JsonNode frame : measure(StudyPage.text(report))) {
+        String at = report.kind() + " at " + frame.get("width") + " px";
+        assertThat(frame.get("errors")).as("errors, %s", at).isEmpty();
+        assertThat(frame.get("outside")).as("outside the page, %s", at).isEmpty();
+        assertThat(frame.get("scrollWidth").asInt())
+            .as(at)
+            .isLessThanOrEqualTo(frame.get("clientWidth").asInt());
+        String text = frame.get("text").asText();
+        assertThat(text).as(at).contains("What these numbers do not prove");
+        switch (report.kind()) {
+          case "analyze" -> assertThat(text).contains("\u221233.3", "+32.6", "Unimportant");
+          case "study sweep" -> assertThat(text).contains("53.3", "50.5", "IG-Defense, clean");
+          case "study ablation" -> assertThat(text).contains("57.9", "LO-IR", "56.1");
+          case "study keep" -> assertThat(text).contains("k = 48 keeps the accuracy", "81.8");
+          case "study classes" -> assertThat(text).contains("Ankle boot", "worst on");
+          default -> {}
+        }
+      }
+    }
+  }
+
+  @Test
   void survivesHostileAndVeryLongNames() throws Exception {
     String longName = "x".repeat(400);
     RunReport long_ =

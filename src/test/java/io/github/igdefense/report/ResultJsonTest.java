@@ -25,7 +25,8 @@ class ResultJsonTest {
   @TempDir Path folder;
 
   static Stream<RunReport> reports() {
-    return Stream.of(SampleReport.demo(), SampleReport.single(), SampleReport.bare());
+    return Stream.of(
+        SampleReport.demo(), SampleReport.single(), SampleReport.cascade(), SampleReport.bare());
   }
 
   @ParameterizedTest(name = "{index}")
@@ -66,7 +67,7 @@ class ResultJsonTest {
   }
 
   /** The parts of JSON Schema that the documented one uses. */
-  private static void check(JsonNode schema, JsonNode value, String at, List<String> violations) {
+  static void check(JsonNode schema, JsonNode value, String at, List<String> violations) {
     List<String> types = new ArrayList<>();
     JsonNode type = schema.get("type");
     (type.isArray() ? type : List.of(type)).forEach(t -> types.add(t.asText()));
