@@ -1,6 +1,9 @@
 package io.github.igdefense.importance;
 
+import com.fasterxml.jackson.annotation.JsonCreator;
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.Map;
 
 /**
  * Where a ranking comes from. Unknown values are null (a directory of unit files carries none).
@@ -18,6 +21,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
  * @param dtype type of the forward pass
  * @param seed of a random ranking
  * @param version of igdefense
+ * @param parameters further settings of the method, such as {@code block_size}; or null
  */
 public record RankingProvenance(
     @JsonProperty("method") String method,
@@ -32,7 +36,64 @@ public record RankingProvenance(
     @JsonProperty("signed") Boolean signed,
     @JsonProperty("dtype") String dtype,
     @JsonProperty("seed") Long seed,
-    @JsonProperty("version") String version) {
+    @JsonProperty("version") String version,
+    @JsonProperty("parameters") @JsonInclude(JsonInclude.Include.NON_NULL)
+        Map<String, Object> parameters) {
+
+  /** All of it. */
+  @JsonCreator
+  public RankingProvenance {}
+
+  /** Without further parameters. */
+  public RankingProvenance(
+      String method,
+      String architecture,
+      String modelSha256,
+      String layer,
+      String data,
+      String dataSha256,
+      Integer images,
+      long[] classCounts,
+      String normalization,
+      Boolean signed,
+      String dtype,
+      Long seed,
+      String version) {
+    this(
+        method,
+        architecture,
+        modelSha256,
+        layer,
+        data,
+        dataSha256,
+        images,
+        classCounts,
+        normalization,
+        signed,
+        dtype,
+        seed,
+        version,
+        null);
+  }
+
+  /** The same with other parameters. */
+  public RankingProvenance with(Map<String, Object> changed) {
+    return new RankingProvenance(
+        method,
+        architecture,
+        modelSha256,
+        layer,
+        data,
+        dataSha256,
+        images,
+        classCounts,
+        normalization,
+        signed,
+        dtype,
+        seed,
+        version,
+        changed);
+  }
 
   /** What is known of a ranking without a record: nothing but the layer. */
   public static RankingProvenance unknown(String layer) {
