@@ -131,7 +131,8 @@ public final class LeaveOneOut {
         images, options.batchSize(), order, network.dtype() == Dtype.FLOAT64);
   }
 
-  private static void checkClasses(ImageSet images) {
+  /** Every class must have an image. */
+  static void checkClasses(ImageSet images) {
     int[] counts = new int[images.classCount()];
     for (int label : images.labels()) {
       counts[label]++;
@@ -220,7 +221,7 @@ public final class LeaveOneOut {
         ImageBatches batches = batches(images, 0, Math.min(images.size(), options.batchSize()))) {
       ImageBatch batch = batches.next();
       Tensor activation = network.prefix(network.tensor(batch), layer);
-      checkFinite(activation, batch);
+      checkFinite(activation, layer, batch);
       try (Ablation.Batch prepared =
           ablation.batch(activation, Tensors.of(batch.labels(), batch.size()), batch.indices())) {
         // Shards must agree without having met.
@@ -239,7 +240,7 @@ public final class LeaveOneOut {
   private void run(
       ImageBatch batch, LeaveOneOutSums sums, Ablation ablation, Checkpoint checkpoint) {
     Tensor activation = network.prefix(network.tensor(batch), layer);
-    checkFinite(activation, batch);
+    checkFinite(activation, layer, batch);
     Tensor labels = Tensors.of(batch.labels(), batch.size());
     int groups = sums.groupTo() - sums.groupFrom();
     int group = (int) (sums.done() % groups);
@@ -301,7 +302,8 @@ public final class LeaveOneOut {
     }
   }
 
-  private void checkFinite(Tensor activation, ImageBatch batch) {
+  /** No activation may be NaN or infinite. */
+  static void checkFinite(Tensor activation, MaskableLayer layer, ImageBatch batch) {
     if (Double.isFinite(Tensors.sum(activation))) {
       return;
     }
