@@ -193,9 +193,11 @@ void for_each_isa(const Body& body) {
 void test_api();
 void test_isa_environment();
 void test_loo_penultimate();
+void test_loo_interior();
 void test_masked_head();
 void test_cuda_emulated();
 void test_loo_penultimate_threads();
+void test_loo_interior_threads();
 void test_masked_head_threads();
 
 }  // namespace igd_test
