@@ -65,6 +65,7 @@ final class AttackCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed)) {
+      network.notes().forEach(output::note);
       if (!defended) {
         return run(network, network, images, attacks.get(0));
       }

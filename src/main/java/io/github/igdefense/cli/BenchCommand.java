@@ -44,14 +44,14 @@ final class BenchCommand implements Callable<Integer> {
   @Option(
       names = "--checkpoint",
       paramLabel = "FILE",
-      description = "Weights. Default: random weights of full width (64).")
+      description = "Weights. Default: random weights of the published width.")
   String checkpoint;
 
   @Option(
       names = "--arch",
       paramLabel = "NAME",
       defaultValue = "rn18",
-      description = "Architecture: rn18, rn34. Default: ${DEFAULT-VALUE}.")
+      description = "Architecture, such as rn18 or wrn-34-10. Default: ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
@@ -74,13 +74,13 @@ final class BenchCommand implements Callable<Integer> {
     }
     compute.apply();
     figures.put("arch", arch);
-    figures.put("checkpoint", checkpoint == null ? "random weights, width 64" : checkpoint);
+    figures.put("checkpoint", checkpoint == null ? "random weights, published width" : checkpoint);
     figures.put("cpu", CpuTopology.modelName());
     figures.put("threads", NativeRuntime.threads());
     figures.put("repetitions", repetitions);
     try (StagedNetwork network =
             checkpoint == null
-                ? Networks.random(arch, 3, 64, CLASSES, compute.seed, Dtype.FLOAT32)
+                ? Networks.random(arch, 3, 0, CLASSES, compute.seed, Dtype.FLOAT32)
                 : Networks.open(arch, checkpoint, Dtype.FLOAT32);
         Rng noise = new Rng(compute.seed)) {
       MaskableLayer layer = network.penultimate();

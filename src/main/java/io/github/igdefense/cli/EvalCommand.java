@@ -84,6 +84,7 @@ final class EvalCommand implements Callable<Integer> {
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         IgDefense defendedModel = defended ? defense.open(network, noise, output) : null) {
+      network.notes().forEach(output::note);
       Comparison comparison;
       try (Reporting.Bars bars = reporting.bars()) {
         comparison =

@@ -1,5 +1,7 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -16,17 +18,29 @@ final class ModelOptions {
       paramLabel = "NAME",
       defaultValue = "rn18",
       description =
-          "Architecture: rn18, rn34 (CIFAR ResNets of any width). Default: ${DEFAULT-VALUE}.")
+          "Architecture, such as rn18, wrn-34-10, preact-rn18, dm-wrn-28-10, imagenet-rn50; auto:"
+              + " as the checkpoint's tensors tell. A wrong name lists all. Default:"
+              + " ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
       names = "--checkpoint",
-      required = true,
       paramLabel = "FILE",
       description =
           "Weights: PyTorch (.pt, .pth), safetensors, or a shipped model: embedded:fashion-mnist,"
-              + " embedded:cifar10.")
+              + " embedded:cifar10. With --arch torchscript: an archive with the methods prefix and"
+              + " suffix.")
   String checkpoint;
+
+  @Option(
+      names = "--input-normalization",
+      paramLabel = "SPEC",
+      defaultValue = InputNormalizations.AUTO,
+      description =
+          "What the model does to images of [0,1] first: auto (the checkpoint's, else the"
+              + " architecture's), none, cifar10, cifar100, imagenet, or MEANS,DEVIATIONS."
+              + " Default: ${DEFAULT-VALUE}.")
+  String inputNormalization = InputNormalizations.AUTO;
 
   @Option(
       names = "--dtype",
@@ -35,6 +49,8 @@ final class ModelOptions {
       converter = DtypeConverter.class,
       description = "Arithmetic: float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
+
+  @Mixin TorchScriptOptions torchscript = new TorchScriptOptions();
 
   @Mixin ComputeOptions compute;
 
@@ -50,18 +66,40 @@ final class ModelOptions {
     }
   }
 
-  /** Opens the network; the caller closes it. */
+  /** Opens the network and warns of tensors without use; the caller closes it. */
   StagedNetwork open() {
+    return open(dtype);
+  }
+
+  /** The same in another arithmetic than {@code --dtype}. */
+  StagedNetwork open(Dtype dtype) {
+    boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
-    return Networks.open(arch, checkpoint, dtype);
+    if (exported) {
+      if (!inputNormalization.equals(InputNormalizations.AUTO)) {
+        throw new InputException(
+            "--input-normalization does not apply to --arch torchscript: what was exported does"
+                + " its own");
+      }
+      return torchscript.open(checkpoint, dtype);
+    }
+    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
+    network.warnings().forEach(new Output()::warn);
+    return network;
+  }
+
+  /** The file that the model came from, or both. */
+  String source() {
+    return torchscript.source(checkpoint);
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
+    String file = torchscript.named(checkpoint);
     String name =
-        checkpoint.startsWith(Networks.EMBEDDED)
-            ? checkpoint.substring(Networks.EMBEDDED.length())
-            : Path.of(checkpoint).getFileName().toString();
+        file.startsWith(Networks.EMBEDDED)
+            ? file.substring(Networks.EMBEDDED.length())
+            : Path.of(file).getFileName().toString();
     int dot = name.lastIndexOf('.');
     return dot > 0 ? name.substring(0, dot) : name;
   }

@@ -49,6 +49,7 @@ final class PredictCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed)) {
+      network.notes().forEach(output::note);
       if (!defended) {
         return predict(network, images);
       }

@@ -13,7 +13,6 @@ import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.importance.Shard;
 import io.github.igdefense.importance.TopKRace;
 import io.github.igdefense.model.MaskableLayer;
-import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
 import java.io.IOException;
@@ -168,6 +167,7 @@ final class RankLoirCommand implements Callable<Integer> {
     Values.outputFolder(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output)) {
+      network.notes().forEach(output::note);
       List<MaskableLayer> targets =
           layers.isEmpty()
               ? List.of(network.penultimate())
@@ -294,7 +294,7 @@ final class RankLoirCommand implements Callable<Integer> {
       MaskableLayer target,
       LeaveOneOutOptions options,
       Ranking ranking) {
-    try (StagedNetwork reference = Networks.open(model.arch, model.checkpoint, Dtype.FLOAT32)) {
+    try (StagedNetwork reference = model.open(Dtype.FLOAT32)) {
       int keep = topK != null ? topK : DefenseOptions.defaultKeep(target.units());
       DtypeAgreement agreement =
           DtypeAgreement.measure(network, reference, target.name(), images, options, keep);

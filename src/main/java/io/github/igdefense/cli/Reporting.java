@@ -89,7 +89,7 @@ final class Reporting {
         .provenance(
             Provenance.builder()
                 .version(Version.get(), System.getProperty("igd.commit"))
-                .model(network.architecture(), model.checkpoint, network.sha256())
+                .model(network.architecture(), model.source(), network.sha256())
                 .ranking(rankingFile, rankingSha256)
                 .data(
                     images.name(),

@@ -30,6 +30,12 @@ final class ImageFiles {
   private static final long MAX_PIXELS = 1L << 26;
   private static final long MAX_FILE = 1L << 28;
 
+  /**
+   * A byte of deflate gives at most 1032, each of at most 8 pixels; JPEG codes a block of 64 pixels
+   * in a bit or more.
+   */
+  private static final long MAX_PIXELS_PER_BYTE = 8 * 1032;
+
   private static final List<ImageReaderSpi> JPEG_READERS = providers("jpeg");
   private static final List<ImageReaderSpi> PNG_READERS = providers("png");
 
@@ -89,9 +95,18 @@ final class ImageFiles {
         throw new InputException(
             "expected an image of at most 2^26 pixels at " + file + ", got " + size);
       }
+      checkPlausible(size, Files.size(file), file);
       return size;
     } catch (IOException e) {
       throw new InputException("cannot read image " + file + " (" + e + ")", e);
+    }
+  }
+
+  /** Before memory is reserved for it. */
+  private static void checkPlausible(Size size, long bytes, Path file) {
+    if ((long) size.height * size.width > MAX_PIXELS_PER_BYTE * bytes) {
+      throw new InputException(
+          "expected a whole image at " + file + ", its " + bytes + " bytes cannot hold " + size);
     }
   }
 
@@ -178,6 +193,7 @@ final class ImageFiles {
               + ", found "
               + (found == null ? "something else or a damaged file" : found.toString()));
     }
+    checkPlausible(size, content.length, file);
     try {
       if (!isPng(content) && components(content) == 4) {
         return cmyk(content, size);

@@ -111,7 +111,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     try (PointerScope scope = new PointerScope()) {
       Tensor dense = Tensors.of(values, masks.classCount(), masks.units());
       this.maskBits = Tensors.keep(dense.to(ScalarType.Byte));
-      this.maskValues = Tensors.keep(dense.to(network.head().weight().scalar_type().intern()));
+      // The type of logits.
+      Dtype type = network.dtype() == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
+      this.maskValues = Tensors.keep(Tensors.to(dense, type));
     }
   }
 
@@ -336,7 +338,10 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);
     Tensor mask = torch.matmul(weights, maskValues);
     Tensor clean = passes.clean();
-    Tensor shaped = mask.to(clean.scalar_type().intern()).unsqueeze(2).unsqueeze(3);
+    Tensor shaped = mask.to(clean.scalar_type().intern());
+    for (long d = 2; d < clean.dim(); d++) {
+      shaped = shaped.unsqueeze(d);
+    }
     Tensor logits =
         layer.penultimate()
             ? torch.linear(

@@ -103,7 +103,10 @@ final class Ablation implements AutoCloseable {
       this.indices = indices;
       try (PointerScope scope = new PointerScope()) {
         this.activation =
-            Tensors.keep(activation.contiguous(torch.MemoryFormat.ChannelsLast));
+            Tensors.keep(
+                activation.dim() == 4
+                    ? activation.contiguous(torch.MemoryFormat.ChannelsLast)
+                    : activation.contiguous());
         Tensor matters = anyNonZero(activation);
         if (opening == null) {
           input = null;
@@ -135,7 +138,7 @@ final class Ablation implements AutoCloseable {
     }
 
     private Tensor anyNonZero(Tensor x) {
-      return x.ne(Tensors.scalar(0)).any(3).any(2);
+      return x.ne(Tensors.scalar(0)).reshape(x.size(0), x.size(1), -1).any(2);
     }
 
     /** Whether leaving the unit out changes anything on the image. */
@@ -195,13 +198,13 @@ final class Ablation implements AutoCloseable {
             new Pairs(Tensors.of(units, units.length), Tensors.of(images, images.length));
         Tensor without;
         if (opening == null) {
-          without = network.suffix(AblationOps.identity(activation, pairs), layer);
+          without = network.suffix(copies(pairs), layer);
         } else {
           Tensor hidden =
               correct(opening.first(), first, firstWeight, opening.middle(), pairs);
           Tensor residual =
               shortcut == null
-                  ? AblationOps.identity(activation, pairs)
+                  ? copies(pairs)
                   : correct(
                       opening.shortcut(), shortcut, shortcutWeight, Nonlinearity.IDENTITY, pairs);
           without = opening.rest().apply(hidden, residual);
@@ -229,6 +232,17 @@ final class Ablation implements AutoCloseable {
                   + indices[(int) images[i]]);
         }
       }
+    }
+
+    /** The layer's output without the pairs' units, [P,U,…]. */
+    private Tensor copies(Pairs pairs) {
+      if (activation.dim() == 4) {
+        return AblationOps.identity(activation, pairs);
+      }
+      long[] shape = Tensors.shape(activation);
+      Tensor positions = activation.reshape(shape[0], shape[1], -1, 1);
+      shape[0] = pairs.size();
+      return AblationOps.identity(positions, pairs).contiguous().view(shape);
     }
 
     private Tensor correct(

@@ -308,7 +308,7 @@ public final class LeaveOneOut {
       return;
     }
     double[] perImage =
-        Tensors.toDoubles(activation.to(ScalarType.Double).sum(new long[] {1, 2, 3}));
+        Tensors.toDoubles(activation.to(ScalarType.Double).reshape(activation.size(0), -1).sum(1));
     for (int i = 0; i < perImage.length; i++) {
       if (!Double.isFinite(perImage[i])) {
         throw new InputException(

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Pattern;
 
@@ -204,33 +203,11 @@ public final class CheckpointReader {
   }
 
   private static InputException otherKind(Bytes bytes, String label) {
-    String start =
-        new String(bytes.get(0, (int) Math.min(600, bytes.length())), StandardCharsets.ISO_8859_1);
-    String text = start.strip().toLowerCase(Locale.ROOT);
-    String found;
-    if (bytes.length() == 0) {
-      found = "an empty file; fetch it again";
-    } else if (text.startsWith("<!doctype") || text.startsWith("<html") || text.contains("<head")) {
-      found =
-          "an HTML page; the download went to a web page (login, quota or moved file), fetch it"
-              + " again";
-    } else if (text.startsWith("version https://git-lfs")) {
-      found = "a Git LFS pointer; run 'git lfs pull' to get the file itself";
-    } else if (start.startsWith("\u001f\u008b")) {
-      found = "a gzip archive; unpack it first";
-    } else if (start.length() > 262 && start.startsWith("ustar", 257)) {
-      found =
-          "a tar archive; unpack it first (PyTorch before 0.1.10 also wrote tar: save the file"
-              + " again)";
-    } else if (start.startsWith("\u0089HDF")) {
-      found = "an HDF5 file";
-    } else if (start.startsWith("\u0093NUMPY")) {
-      found = "a NumPy array";
-    } else {
-      found = "something else; the file may be damaged or cut off";
-    }
     return new InputException(
-        "expected a PyTorch checkpoint or a safetensors file at " + label + ", found " + found);
+        "expected a PyTorch checkpoint or a safetensors file at "
+            + label
+            + ", found "
+            + ForeignFiles.describe(bytes));
   }
 
   private static Map<?, ?> unwrap(

@@ -9,20 +9,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 
 /** Builds networks from checkpoints, and networks with random weights for measurements. */
 public final class Networks {
-  /** The architectures that {@code --arch} names, with their blocks per layer. */
-  private static final Map<String, int[]> CIFAR_RESNETS = new LinkedHashMap<>();
-
-  static {
-    CIFAR_RESNETS.put("rn18", new int[] {2, 2, 2, 2});
-    CIFAR_RESNETS.put("rn34", new int[] {3, 4, 6, 3});
-  }
+  /** The architecture's name that means: as the tensors tell. */
+  public static final String AUTO = "auto";
 
   /** Prefix of the checkpoints that travel in the jar. */
   public static final String EMBEDDED = "embedded:";
@@ -31,22 +26,91 @@ public final class Networks {
 
   private Networks() {}
 
-  /** The names {@code --arch} accepts. */
-  public static java.util.Set<String> architectures() {
-    return CIFAR_RESNETS.keySet();
+  /**
+   * An architecture that a state dict's tensors fit.
+   *
+   * @param description the network
+   * @param reason what in the tensors says so, readable
+   */
+  public record Candidate(NetworkDescription description, String reason) {
+    /** Its name, as {@code --arch} takes it. */
+    public String architecture() {
+      return description.architecture();
+    }
+  }
+
+  /**
+   * The names {@code --arch} accepts; those of wide ResNets take any depth and width for {@code
+   * DEPTH-WIDTH}.
+   */
+  public static List<String> architectures() {
+    return Architectures.names();
+  }
+
+  /**
+   * The architectures that a state dict fits completely: none, one, or several where the same
+   * tensors are published for networks that compute differently.
+   */
+  public static List<Candidate> identify(StateDict state) {
+    return Architectures.identify(state, new ArrayList<>());
+  }
+
+  /**
+   * The network that a state dict holds, every tensor checked.
+   *
+   * @param architecture one of {@link #architectures}
+   * @throws InputException naming tensors that are missing, too many or of another shape
+   */
+  public static NetworkDescription describe(String architecture, StateDict state) {
+    NetworkDescription net = Architectures.describe(architecture, state);
+    StateDictCheck.of(net, state);
+    return net;
+  }
+
+  /**
+   * An architecture as published (channels as in its paper).
+   *
+   * @param architecture a name with its depth, such as {@code rn18} or {@code wrn-34-10}
+   */
+  public static NetworkDescription describe(
+      String architecture, int inputChannels, int classCount) {
+    return Architectures.describe(architecture, inputChannels, 0, classCount);
+  }
+
+  /**
+   * An architecture at another width.
+   *
+   * @param width channels of the first convolution (64 as published, 16 for wide ResNets); all
+   *     others follow in proportion
+   */
+  public static NetworkDescription describe(
+      String architecture, int inputChannels, int width, int classCount) {
+    return Architectures.describe(architecture, inputChannels, width, classCount);
   }
 
   /**
    * Opens a network from a checkpoint file, or one that is shipped in the jar: {@code
-   * embedded:NAME}.
+   * embedded:NAME}; the input's normalisation as {@link InputNormalizations#AUTO}.
    *
    * @param architecture one of {@link #architectures}
    * @throws InputException for an unknown architecture, an unreadable or hostile file, or one that
    *     holds another architecture (naming the first tensor that differs)
    */
   public static StagedNetwork open(String architecture, String checkpoint, Dtype dtype) {
+    return open(architecture, checkpoint, dtype, InputNormalizations.AUTO);
+  }
+
+  /**
+   * Opens a network with a given normalisation of its input.
+   *
+   * @param normalization what {@link InputNormalizations#parse} takes, or {@link
+   *     InputNormalizations#AUTO}: the checkpoint's own, or else the family's
+   * @throws InputException as {@link #open(String, String, Dtype)}
+   */
+  public static StagedNetwork open(
+      String architecture, String checkpoint, Dtype dtype, String normalization) {
     if (!checkpoint.startsWith(EMBEDDED)) {
-      return open(architecture, Path.of(checkpoint), dtype);
+      return open(architecture, Path.of(checkpoint), dtype, normalization);
     }
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
@@ -62,7 +126,7 @@ public final class Networks {
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
         Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-        return open(architecture, copy, dtype);
+        return open(architecture, copy, dtype, normalization);
       } finally {
         Files.deleteIfExists(copy);
       }
@@ -78,64 +142,89 @@ public final class Networks {
    * @throws InputException as {@link #open(String, String, Dtype)}
    */
   public static StagedNetwork open(String architecture, Path checkpoint, Dtype dtype) {
-    int[] blocks = blocks(architecture);
-    Checkpoint file = CheckpointReader.read(checkpoint);
-    try {
-      return CifarResNet.of(file.state(), blocks)
-          .compile(file.state(), dtype, architecture, file.sha256());
-    } catch (InputException e) {
-      throw new InputException(
-          checkpoint + " does not hold architecture " + architecture + ": " + e.getMessage(), e);
-    }
-  }
-
-  /** A network with random weights (He, seeded), for measurements of time. */
-  public static StagedNetwork random(
-      String architecture, int inputChannels, int width, int classCount, long seed, Dtype dtype) {
-    CifarResNet net = CifarResNet.of(inputChannels, width, classCount, blocks(architecture));
-    return net.compile(randomState(net, seed), dtype, architecture, "random");
+    return open(architecture, checkpoint, dtype, InputNormalizations.AUTO);
   }
 
   /**
-   * He-initialised parameters: convolutions N(0, 2/fan-in), classifier uniform, batch normalisation
-   * identity.
+   * Opens a network from a checkpoint file with a given normalisation of its input.
+   *
+   * @throws InputException as {@link #open(String, String, Dtype)}
    */
-  public static StateDict randomState(CifarResNet net, long seed) {
-    Random random = new Random(seed);
-    List<HostTensor> tensors = new ArrayList<>();
-    for (CifarResNet.Parameter parameter : net.parameters()) {
-      long numel = 1;
-      for (long size : parameter.shape()) {
-        numel *= size;
-      }
-      float[] values = new float[Math.toIntExact(numel)];
-      if (parameter.shape().length == 4) {
-        double deviation =
-            Math.sqrt(2.0 / (parameter.shape()[1] * parameter.shape()[2] * parameter.shape()[3]));
-        for (int i = 0; i < values.length; i++) {
-          values[i] = (float) (random.nextGaussian() * deviation);
-        }
-      } else if (parameter.shape().length == 2) {
-        double bound = 1 / Math.sqrt(parameter.shape()[1]);
-        for (int i = 0; i < values.length; i++) {
-          values[i] = (float) ((random.nextDouble() * 2 - 1) * bound);
-        }
-      } else if (parameter.name().endsWith(".running_var")
-          || (parameter.name().endsWith(".weight") && !parameter.name().startsWith("linear"))) {
-        java.util.Arrays.fill(values, 1f);
-      }
-      tensors.add(HostTensor.of(parameter.name(), values, parameter.shape()));
+  public static StagedNetwork open(
+      String architecture, Path checkpoint, Dtype dtype, String normalization) {
+    Checkpoint file = CheckpointReader.read(checkpoint);
+    try {
+      return build(architecture, file.state(), dtype, normalization, file.sha256());
+    } catch (InputException e) {
+      throw new InputException(
+          checkpoint
+              + " does not hold architecture "
+              + architecture
+              + ": "
+              + e.getMessage()
+              + Architectures.hint(file.state()),
+          e);
     }
-    return new StateDict(tensors);
   }
 
-  /** Blocks per layer of a named architecture. */
-  public static int[] blocks(String architecture) {
-    int[] blocks = CIFAR_RESNETS.get(architecture);
-    if (blocks == null) {
-      throw new InputException(
-          "expected an architecture of " + CIFAR_RESNETS.keySet() + ", got '" + architecture + "'");
+  /**
+   * Builds a network from tensors in memory.
+   *
+   * @param sha256 where they come from, for provenance
+   * @throws InputException as {@link #describe(String, StateDict)}
+   */
+  public static StagedNetwork build(
+      String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
+    NetworkDescription net = Architectures.describe(architecture, state);
+    StateDictCheck check = StateDictCheck.of(net, state);
+    List<String> notes = new ArrayList<>(check.notes());
+    Optional<InputNormalization> input =
+        Architectures.normalization(normalization, net, state, notes);
+    return NetworkCompiler.compile(net, state, dtype, input, sha256, check.warnings(), notes);
+  }
+
+  /**
+   * A network with random weights (He, seeded), for measurements of time.
+   *
+   * @param width channels of the first convolution; 0 for the published
+   */
+  public static StagedNetwork random(
+      String architecture, int inputChannels, int width, int classCount, long seed, Dtype dtype) {
+    NetworkDescription net = Architectures.describe(architecture, inputChannels, width, classCount);
+    return NetworkCompiler.compile(
+        net, randomState(net, seed), dtype, net.normalization(), "random", List.of(), List.of());
+  }
+
+  /**
+   * He-initialised parameters: convolutions N(0, 2/fan-in), classifier uniform with zero bias,
+   * batch normalisation the identity.
+   */
+  public static StateDict randomState(NetworkDescription net, long seed) {
+    Random random = new Random(seed);
+    List<HostTensor> tensors = new ArrayList<>();
+    for (NetworkDescription.Parameter parameter : net.parameters()) {
+      long[] shape = parameter.shape();
+      float[] values = new float[Math.toIntExact(parameter.numel())];
+      switch (parameter.role()) {
+        case CONVOLUTION -> {
+          double deviation = Math.sqrt(2.0 / (shape[1] * shape[2] * shape[3]));
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) (random.nextGaussian() * deviation);
+          }
+        }
+        case LINEAR -> {
+          double bound = 1 / Math.sqrt(shape[1]);
+          for (int i = 0; i < values.length; i++) {
+            values[i] = (float) ((random.nextDouble() * 2 - 1) * bound);
+          }
+        }
+        case SCALE, VARIANCE -> Arrays.fill(values, 1f);
+        case SHIFT, MEAN, BIAS -> {
+          // Zero.
+        }
+      }
+      tensors.add(HostTensor.of(parameter.name(), values, shape));
     }
-    return blocks.clone();
+    return new StateDict(tensors);
   }
 }

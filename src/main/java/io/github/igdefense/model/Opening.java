@@ -1,6 +1,7 @@
 package io.github.igdefense.model;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /**
  * What follows a maskable layer, opened at its first convolution, which is linear in the layer's
@@ -62,11 +63,13 @@ public record Opening(
 
     /** Applies it to x, perhaps in place: x must be a fresh tensor that nobody else reads. */
     public Tensor apply(Tensor x) {
-      return switch (this) {
-        case IDENTITY -> x;
+      // What libtorch returns from an in-place operation may be a handle that owns nothing; x does.
+      switch (this) {
+        case IDENTITY -> {}
         case RELU -> x.relu_();
-        case SILU -> org.bytedeco.pytorch.global.torch.silu_(x);
-      };
+        case SILU -> torch.silu_(x);
+      }
+      return x;
     }
   }
 }

@@ -27,6 +27,11 @@ import org.bytedeco.pytorch.global.torch;
  * the same time; none may after {@code close}.
  */
 public final class StagedNetwork implements DifferentiableClassifier, AutoCloseable {
+  /**
+   * What the name of a stage ends in when batch normalisation and activation before the pooling
+   * still follow, and belong to the maskable layer of that name.
+   */
+  public static final String RAW = ".raw";
 
   /**
    * One step of the network: a tensor in, a new tensor out, in the innermost scope; its input
@@ -53,31 +58,70 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private final String architecture;
   private final Dtype dtype;
   private final int inputChannels;
-  private final int imageSize;
+  private final ImageSize imageSize;
+  private final Optional<InputNormalization> normalization;
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
-  private final List<Tensor> owned;
   private final String sha256;
+  private final List<String> warnings;
+  private final List<String> notes;
+  private final int classCount;
+  private final Runnable release;
   private volatile boolean closed;
 
   StagedNetwork(
       String architecture,
       Dtype dtype,
       int inputChannels,
-      int imageSize,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
       List<Stage> stages,
       LinearHead head,
       List<Tensor> owned,
-      String sha256) {
+      String sha256,
+      List<String> warnings,
+      List<String> notes) {
+    this(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        normalization,
+        stages,
+        head,
+        Math.toIntExact(head.weight().size(0)),
+        releaseOf(List.copyOf(owned)),
+        sha256,
+        warnings,
+        notes);
+  }
+
+  private StagedNetwork(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      Optional<InputNormalization> normalization,
+      List<Stage> stages,
+      LinearHead head,
+      int classCount,
+      Runnable release,
+      String sha256,
+      List<String> warnings,
+      List<String> notes) {
     this.architecture = architecture;
     this.dtype = dtype;
     this.inputChannels = inputChannels;
     this.imageSize = imageSize;
+    this.normalization = normalization;
     this.stages = List.copyOf(stages);
     this.head = head;
-    this.owned = List.copyOf(owned);
+    this.classCount = classCount;
+    this.release = release;
     this.sha256 = sha256;
+    this.warnings = List.copyOf(warnings);
+    this.notes = List.copyOf(notes);
     List<MaskableLayer> maskable = new ArrayList<>();
     for (int i = 0; i < stages.size(); i++) {
       Stage stage = stages.get(i);
@@ -86,6 +130,39 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     this.layers = List.copyOf(maskable);
+  }
+
+  private static Runnable releaseOf(List<Tensor> owned) {
+    return () -> owned.forEach(Tensors::free);
+  }
+
+  /**
+   * A network whose last stage gives the logits itself, so that no layer counts as penultimate.
+   *
+   * @param release frees what the stages use
+   */
+  static StagedNetwork withoutHead(
+      String architecture,
+      Dtype dtype,
+      int inputChannels,
+      ImageSize imageSize,
+      List<Stage> stages,
+      int classCount,
+      Runnable release,
+      String sha256) {
+    return new StagedNetwork(
+        architecture,
+        dtype,
+        inputChannels,
+        imageSize,
+        Optional.empty(),
+        stages,
+        null,
+        classCount,
+        release,
+        sha256,
+        List.of(),
+        List.of());
   }
 
   @Override
@@ -105,7 +182,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   @Override
   public int classCount() {
-    return (int) head.weight().size(0);
+    return classCount;
   }
 
   @Override
@@ -118,9 +195,32 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return inputChannels;
   }
 
-  /** Height and width of an input image. */
+  /** Height and width of the images that the network was published for. */
   public int imageSize() {
+    return imageSize.usual();
+  }
+
+  /** Which images the network takes. */
+  public ImageSize imageSizes() {
     return imageSize;
+  }
+
+  /** What the network does to its input first; images are [0,1] outside in any case. */
+  public Optional<InputNormalization> normalization() {
+    return normalization;
+  }
+
+  /** Tensors of the checkpoint that the network has no use for, a sentence; empty without any. */
+  public List<String> warnings() {
+    return warnings;
+  }
+
+  /**
+   * How the checkpoint was taken: tensors that are known to be without use, what was assumed. A
+   * sentence each; empty if nothing.
+   */
+  public List<String> notes() {
+    return notes;
   }
 
   /** The stages in order, the linear head not among them. */
@@ -138,8 +238,15 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return layers.get(layers.size() - 1);
   }
 
-  /** Pooling and classifier after the last stage. */
+  /**
+   * Pooling and classifier after the last stage, which is then penultimate.
+   *
+   * @throws IllegalStateException where the last stage gives the logits itself (TorchScript)
+   */
   public LinearHead head() {
+    if (head == null) {
+      throw new IllegalStateException(architecture + " has no linear head of its own");
+    }
     return head;
   }
 
@@ -183,7 +290,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /**
    * The suffix after {@code layer} opened at its first convolution; empty at the penultimate layer
-   * and where the next stage does not begin with a convolution.
+   * and where the next stage does not begin with one block entry that both its first convolution
+   * and its shortcut read (pre-activation networks whose shortcut takes the raw input).
    */
   public Optional<Opening> opening(MaskableLayer layer) {
     checkOpen();
@@ -211,6 +319,29 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return Tensors.scoped(() -> applyHead(run(x, 0, stages.size())));
   }
 
+  /**
+   * The activation after any named stage, maskable or not, such as {@code conv1} or {@code
+   * block3.raw} (the sum of the last block, before the final batch normalisation).
+   *
+   * @throws InputException listing the stages there are
+   */
+  public Tensor stageOutput(Tensor x, String stage) {
+    checkInput(x);
+    for (int i = 0; i < stages.size(); i++) {
+      if (stages.get(i).name().equals(stage)) {
+        return run(x, 0, i + 1);
+      }
+    }
+    throw new InputException(
+        "expected a stage of "
+            + architecture
+            + " "
+            + stages.stream().map(Stage::name).toList()
+            + ", got '"
+            + stage
+            + "'");
+  }
+
   private Tensor run(Tensor x, int from, int to) {
     return Tensors.scoped(
         () -> {
@@ -224,12 +355,16 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   private Tensor applyHead(Tensor activation) {
+    if (head == null) {
+      return activation;
+    }
     return torch.linear(pool(activation), head.weight(), new TensorOptional(head.bias()));
   }
 
   /** Global average pooling [N,U,H,W] → [N,U] in the head's type. */
   public Tensor pool(Tensor activation) {
-    return Tensors.scoped(() -> activation.to(head.weight().scalar_type()).mean(new long[] {2, 3}));
+    return Tensors.scoped(
+        () -> activation.to(head().weight().scalar_type()).mean(new long[] {2, 3}));
   }
 
   @Override
@@ -253,15 +388,10 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   private void checkInput(Tensor x) {
     checkOpen();
-    if (x.dim() != 4
-        || x.size(1) != inputChannels
-        || x.size(2) != imageSize
-        || x.size(3) != imageSize) {
+    if (x.dim() != 4 || x.size(1) != inputChannels || !imageSize.accepts(x.size(2), x.size(3))) {
       throw new InputException(
           "expected images [N,"
               + inputChannels
-              + ","
-              + imageSize
               + ","
               + imageSize
               + "] for "
@@ -292,7 +422,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   public void close() {
     if (!closed) {
       closed = true;
-      owned.forEach(Tensors::free);
+      release.run();
     }
   }
 }

@@ -68,6 +68,17 @@ public final class StateDict implements Iterable<HostTensor> {
     return tensor;
   }
 
+  /**
+   * The input normalisation that was saved with the network ({@code mean/std}, {@code mu/sigma},
+   * alone or in a module {@code normalize}, {@code normalizer}, {@code normalization}, {@code
+   * norm}). It is part of the model.
+   *
+   * @throws InputException if only one half is there, or two that differ
+   */
+  public Optional<InputNormalization> normalization() {
+    return InputNormalization.of(this);
+  }
+
   /** Elements in all tensors that are not batch-norm bookkeeping ({@code num_batches_tracked}). */
   public long parameterAndBufferCount() {
     long sum = 0;

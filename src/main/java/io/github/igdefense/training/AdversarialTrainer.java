@@ -10,10 +10,10 @@ import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.Checkpoint;
 import io.github.igdefense.model.CheckpointReader;
-import io.github.igdefense.model.CifarResNet;
-import io.github.igdefense.model.CifarResNet.Parameter;
 import io.github.igdefense.model.Gradients;
 import io.github.igdefense.model.HostTensor;
+import io.github.igdefense.model.NetworkDescription;
+import io.github.igdefense.model.NetworkDescription.Parameter;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
 import io.github.igdefense.model.StateDict;
@@ -50,12 +50,14 @@ public final class AdversarialTrainer implements AutoCloseable {
   private static final String RECORD = "igdefense.training";
   private static final int EVALUATION_BATCH = 100;
   private static final int EVALUATION_STEPS = 10;
+  private static final String ARCHITECTURE = "rn18";
+  private static final int IMAGE_SIZE = 32;
 
   private final TrainingSettings settings;
   private final ImageSet train;
   private final ImageSet test;
   private final Path folder;
-  private final CifarResNet topology;
+  private final NetworkDescription topology;
   private final TrainingNetwork network;
   private final Map<String, Tensor> momenta = new LinkedHashMap<>();
   private final Map<String, Tensor> averages = new LinkedHashMap<>();
@@ -92,7 +94,7 @@ public final class AdversarialTrainer implements AutoCloseable {
     this.train = train.inMemory();
     this.test = test.inMemory().withClassCount(train.classCount());
     this.folder = folder;
-    if (train.height() != CifarResNet.IMAGE_SIZE || train.width() != CifarResNet.IMAGE_SIZE) {
+    if (train.height() != IMAGE_SIZE || train.width() != IMAGE_SIZE) {
       throw new InputException(
           "expected 32x32 images for training, got " + train.height() + "x" + train.width());
     }
@@ -116,7 +118,8 @@ public final class AdversarialTrainer implements AutoCloseable {
               + " images, got "
               + train.size());
     }
-    this.topology = CifarResNet.resNet18(train.channels(), settings.width(), train.classCount());
+    this.topology =
+        Networks.describe(ARCHITECTURE, train.channels(), settings.width(), train.classCount());
     NativeRuntime.load();
     StateDict state;
     Path saved = folder.resolve("state.safetensors");
@@ -254,7 +257,7 @@ public final class AdversarialTrainer implements AutoCloseable {
 
   /** Random crop from zero padding and random flip of one image CHW. */
   private void augment(float[] image, float[] target, int offset, SplittableRandom random) {
-    int size = CifarResNet.IMAGE_SIZE;
+    int size = IMAGE_SIZE;
     int pad = settings.crop();
     int dy = pad == 0 ? 0 : random.nextInt(2 * pad + 1) - pad;
     int dx = pad == 0 ? 0 : random.nextInt(2 * pad + 1) - pad;
@@ -275,7 +278,7 @@ public final class AdversarialTrainer implements AutoCloseable {
   private double trainStep(float[] pixels, long[] labels, double rate, Rng rng) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode on = new AutoGradMode(true)) {
-      int size = CifarResNet.IMAGE_SIZE;
+      int size = IMAGE_SIZE;
       Tensor x = Tensors.of(pixels, labels.length, train.channels(), size, size);
       Tensor y = Tensors.of(labels, labels.length);
       Tensor loss =
@@ -445,7 +448,7 @@ public final class AdversarialTrainer implements AutoCloseable {
           labels[i] = test.label(first + i);
         }
         try (PointerScope scope = new PointerScope()) {
-          int size = CifarResNet.IMAGE_SIZE;
+          int size = IMAGE_SIZE;
           Tensor x = Tensors.of(pixels, n, test.channels(), size, size);
           Tensor y = Tensors.of(labels, n);
           boolean[] cleanCorrect = correct(frozen, x, y);

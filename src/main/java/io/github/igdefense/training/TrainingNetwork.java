@@ -1,10 +1,13 @@
 package io.github.igdefense.training;
 
-import io.github.igdefense.model.CifarResNet;
-import io.github.igdefense.model.CifarResNet.Block;
-import io.github.igdefense.model.CifarResNet.ConvBn;
-import io.github.igdefense.model.CifarResNet.Parameter;
 import io.github.igdefense.model.HostTensor;
+import io.github.igdefense.model.NetworkDescription;
+import io.github.igdefense.model.NetworkDescription.Block;
+import io.github.igdefense.model.NetworkDescription.Conv;
+import io.github.igdefense.model.NetworkDescription.Norm;
+import io.github.igdefense.model.NetworkDescription.Parameter;
+import io.github.igdefense.model.NetworkDescription.PostActivation;
+import io.github.igdefense.model.NetworkDescription.Stage;
 import io.github.igdefense.model.StateDict;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
@@ -18,7 +21,8 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * A {@link CifarResNet} with parameters that learn, and unfolded batch normalisation.
+ * A CIFAR ResNet of post-activation blocks with parameters that learn, and unfolded batch
+ * normalisation.
  *
  * <p>Owns its tensors until {@link #close}. For one thread.
  */
@@ -35,7 +39,7 @@ final class TrainingNetwork implements AutoCloseable {
     EVAL
   }
 
-  private final CifarResNet topology;
+  private final NetworkDescription topology;
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
   private final List<Parameter> trained = new ArrayList<>();
   private final torch.ScalarType compute;
@@ -44,7 +48,7 @@ final class TrainingNetwork implements AutoCloseable {
   /**
    * @param compute type of the convolutions' arithmetic; parameters and statistics stay float32
    */
-  TrainingNetwork(CifarResNet topology, StateDict state, Dtype compute) {
+  TrainingNetwork(NetworkDescription topology, StateDict state, Dtype compute) {
     this.topology = topology;
     this.compute = compute.scalarType();
     for (Parameter parameter : topology.parameters()) {
@@ -64,30 +68,39 @@ final class TrainingNetwork implements AutoCloseable {
 
   /** Logits [N,K]; differentiable where grad mode is on. */
   Tensor forward(Tensor x, Mode mode) {
-    Tensor current =
-        convBn(x.to(compute).contiguous(torch.MemoryFormat.ChannelsLast), topology.stem(), mode)
-            .relu_();
-    for (List<Block> blocks : topology.layers()) {
-      for (Block block : blocks) {
-        Tensor out = convBn(convBn(current, block.first(), mode).relu_(), block.second(), mode);
-        Tensor residual =
-            block.shortcut() == null ? current : convBn(current, block.shortcut(), mode);
-        current = out.add_(residual).relu_();
+    Tensor images = x.to(compute).contiguous(torch.MemoryFormat.ChannelsLast);
+    Tensor current = convBn(images, topology.stem().conv(), topology.stem().norm(), mode).relu_();
+    for (Stage stage : topology.stages()) {
+      for (Block block : stage.blocks()) {
+        current = forward(current, (PostActivation) block, mode);
       }
     }
+    String classifier = topology.classifier().name();
     return torch.linear(
         current.to(torch.ScalarType.Float).mean(2, 3),
-        tensors.get("linear.weight"),
-        new TensorOptional(tensors.get("linear.bias")));
+        tensors.get(classifier + ".weight"),
+        new TensorOptional(tensors.get(classifier + ".bias")));
   }
 
-  private Tensor convBn(Tensor x, ConvBn unit, Mode mode) {
-    long[] stride = {unit.stride(), unit.stride()};
-    long[] padding = {unit.padding(), unit.padding()};
+  private Tensor forward(Tensor x, PostActivation block, Mode mode) {
+    Tensor out = x;
+    int last = block.path().size() - 1;
+    for (int i = 0; i <= last; i++) {
+      out = convBn(out, block.path().get(i), block.norms().get(i), mode);
+      out = i < last ? out.relu_() : out;
+    }
+    Tensor residual =
+        block.shortcut() == null ? x : convBn(x, block.shortcut(), block.shortcutNorm(), mode);
+    return out.add_(residual).relu_();
+  }
+
+  private Tensor convBn(Tensor x, Conv conv, Norm norm, Mode mode) {
+    long[] stride = {conv.stride(), conv.stride()};
+    long[] padding = {conv.padding(), conv.padding()};
     Tensor y =
         torch.conv2d(
             x,
-            tensors.get(unit.conv() + ".weight").to(compute),
+            tensors.get(conv.name() + ".weight").to(compute),
             new TensorOptional(),
             stride,
             padding,
@@ -96,13 +109,13 @@ final class TrainingNetwork implements AutoCloseable {
     boolean running = mode != Mode.ATTACK;
     return torch.batch_norm(
         y,
-        optional(unit.bn() + ".weight"),
-        optional(unit.bn() + ".bias"),
-        running ? optional(unit.bn() + ".running_mean") : new TensorOptional(),
-        running ? optional(unit.bn() + ".running_var") : new TensorOptional(),
+        optional(norm.name() + ".weight"),
+        optional(norm.name() + ".bias"),
+        running ? optional(norm.name() + ".running_mean") : new TensorOptional(),
+        running ? optional(norm.name() + ".running_var") : new TensorOptional(),
         mode != Mode.EVAL,
         BATCH_NORM_MOMENTUM,
-        CifarResNet.BATCH_NORM_EPSILON,
+        NetworkDescription.BATCH_NORM_EPSILON,
         false);
   }
 

@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
-import io.github.igdefense.model.CifarResNet;
+import io.github.igdefense.model.NetworkDescription;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
 import java.io.IOException;
@@ -234,7 +234,7 @@ class CliBadInputTest {
     images("grey", NpyArray.of(new float[10 * 1024], 10, 1, 32, 32), NpyArray.of(ten, 10));
     images(
         "two", NpyArray.of(new float[2 * 3072], 2, 3, 32, 32), NpyArray.of(new long[] {0, 1}, 2));
-    CifarResNet deep = CifarResNet.of(3, 4, 10, Networks.blocks("rn34"));
+    NetworkDescription deep = Networks.describe("rn34", 3, 4, 10);
     SafeTensors.write(folder.resolve("deep.safetensors"), Networks.randomState(deep, 0), Map.of());
     for (String layer : List.of("layer3", "layer4")) {
       CliData.unitFiles(folder.resolve("rankings"), layer);

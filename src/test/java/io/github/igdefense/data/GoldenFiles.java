@@ -53,4 +53,16 @@ public final class GoldenFiles {
     System.arraycopy(bytes, to, result, from + middle.length, bytes.length - to);
     return result;
   }
+
+  /** Square planes of {@code size}, each pixel repeated {@code factor}×{@code factor}. */
+  public static double[] upsample(double[] small, int planes, int size, int factor) {
+    int large = size * factor;
+    double[] x = new double[planes * large * large];
+    for (int i = 0; i < x.length; i++) {
+      int row = i / large % large / factor;
+      int column = i % large / factor;
+      x[i] = small[(i / (large * large) * size + row) * size + column];
+    }
+    return x;
+  }
 }

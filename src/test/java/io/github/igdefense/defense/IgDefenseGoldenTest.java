@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.igdefense.data.GoldenFiles;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
@@ -31,37 +32,66 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Masks, defended logits and gradients against the reference's on model A1. */
+/**
+ * Masks, defended logits and gradients against the reference's: CIFAR ResNet (A1), wide ResNet
+ * (A2), ImageNet bottlenecks (A3).
+ */
 class IgDefenseGoldenTest {
-  private static final int VALUES = 3 * 32 * 32;
   private static Npz expected;
   private static StagedNetwork network;
   private static StagedNetwork narrow;
+  private static StagedNetwork wide;
+  private static StagedNetwork bottlenecks;
 
   @BeforeAll
   static void open() {
     expected = Npz.open(golden("defended.npz"));
     network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT64);
     narrow = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT32);
+    wide = Networks.open("wrn-10-1", golden("a2.pt"), Dtype.FLOAT64);
+    bottlenecks = Networks.open("imagenet-rn50", golden("a3.pt"), Dtype.FLOAT64, "none");
   }
 
   @AfterAll
   static void close() {
     network.close();
     narrow.close();
+    wide.close();
+    bottlenecks.close();
   }
 
-  /** Every case of model A1, such as {@code a1_layer4_k20_rs1}. */
+  private static StagedNetwork networkOf(String name) {
+    return switch (modelOf(name)) {
+      case "a1" -> network;
+      case "a2" -> wide;
+      default -> bottlenecks;
+    };
+  }
+
+  private static String modelOf(String name) {
+    return name.substring(0, 2);
+  }
+
+  /** Height and width of a case's images. */
+  private static int sizeOf(String name) {
+    return modelOf(name).equals("a3") ? 64 : 32;
+  }
+
+  /** Every case, such as {@code a1_layer4_k20_rs1}. */
   static List<String> cases() {
     return Npz.open(golden("defended.npz")).names().stream()
-        .filter(name -> name.startsWith("a1_layer") && name.endsWith("_logits"))
+        .filter(name -> name.endsWith("_logits"))
         .map(name -> name.substring(0, name.length() - "_logits".length()))
         .toList();
   }
 
+  static List<String> narrowCases() {
+    return cases().stream().filter(name -> name.startsWith("a1")).toList();
+  }
+
   static Stream<String> masks() {
     return Npz.open(golden("defended.npz")).names().stream()
-        .filter(name -> name.startsWith("a1_layer") && name.endsWith("_masks"));
+        .filter(name -> name.endsWith("_masks"));
   }
 
   private static int keepOf(String name) {
@@ -76,7 +106,9 @@ class IgDefenseGoldenTest {
 
   private static ClassMasks masksOf(String name) {
     String layer = layerOf(name);
-    NpyArray importance = Npz.open(golden("loir_cifar.npz")).get("a1_" + layer + "_importance");
+    NpyArray importance =
+        Npz.open(golden(modelOf(name).equals("a3") ? "loir_a3.npz" : "loir_cifar.npz"))
+            .get(modelOf(name) + "_" + layer + "_importance");
     long[] shape = importance.shape();
     Ranking ranking =
         new Ranking(
@@ -88,20 +120,31 @@ class IgDefenseGoldenTest {
     return ClassMasks.of(ranking, keepOf(name));
   }
 
-  /** (1−t)·x[i] + t·x[j]. */
   private static Tensor points() {
-    double[] images = Npz.open(golden("images32.npz")).get("x").asDouble();
-    long[] i = expected.get("a1_mix_i").asLong();
-    long[] j = expected.get("a1_mix_j").asLong();
-    double[] t = expected.get("a1_mix_t").asDouble();
-    double[] x = new double[i.length * VALUES];
+    return points("a1");
+  }
+
+  /** (1−t)·x[i] + t·x[j]. */
+  private static Tensor points(String name) {
+    String model = modelOf(name);
+    int size = sizeOf(name);
+    int values = 3 * size * size;
+    double[] images =
+        size == 32
+            ? Npz.open(golden("images32.npz")).get("x").asDouble()
+            : GoldenFiles.upsample(
+                Npz.open(golden("images64.npz")).get("x_small").asDouble(), 4 * 3, 32, 2);
+    long[] i = expected.get(model + "_mix_i").asLong();
+    long[] j = expected.get(model + "_mix_j").asLong();
+    double[] t = expected.get(model + "_mix_t").asDouble();
+    double[] x = new double[i.length * values];
     for (int n = 0; n < i.length; n++) {
-      for (int v = 0; v < VALUES; v++) {
-        x[n * VALUES + v] =
-            (1 - t[n]) * images[(int) i[n] * VALUES + v] + t[n] * images[(int) j[n] * VALUES + v];
+      for (int v = 0; v < values; v++) {
+        x[n * values + v] =
+            (1 - t[n]) * images[(int) i[n] * values + v] + t[n] * images[(int) j[n] * values + v];
       }
     }
-    return Tensors.of(x, i.length, 3, 32, 32);
+    return Tensors.of(x, i.length, 3, size, size);
   }
 
   private static Smoothing smoothingOf(String name) {
@@ -116,7 +159,7 @@ class IgDefenseGoldenTest {
   private static NoiseSource goldenNoise() {
     float[] normal = Npz.open(golden("rng_stream.npz")).get("normal").asFloat();
     return (dtype, shape) -> {
-      double[] draws = new double[(int) (shape[0] * VALUES)];
+      double[] draws = new double[(int) (shape[0] * shape[1] * shape[2] * shape[3])];
       for (int i = 0; i < draws.length; i++) {
         draws[i] = normal[i];
       }
@@ -124,8 +167,8 @@ class IgDefenseGoldenTest {
     };
   }
 
-  private static LogitLoss crossEntropy() {
-    long[] labels = expected.get("a1_y").asLong();
+  private static LogitLoss crossEntropy(String name) {
+    long[] labels = expected.get(modelOf(name) + "_y").asLong();
     Tensor y = Tensors.of(labels, labels.length);
     return logits -> torch.log_softmax(logits, 1).gather(1, y.unsqueeze(1)).squeeze(1).neg();
   }
@@ -149,16 +192,17 @@ class IgDefenseGoldenTest {
   void float64LogitsWeightsAndGradientsAreTheReferences(String name) {
     try (PointerScope scope = new PointerScope();
         IgDefense fused =
-            new IgDefense(network, masksOf(name), 0.01, smoothingOf(name), goldenNoise());
+            new IgDefense(networkOf(name), masksOf(name), 0.01, smoothingOf(name), goldenNoise());
         IgDefense plain =
-            IgDefense.unfused(network, masksOf(name), 0.01, smoothingOf(name), goldenNoise())) {
+            IgDefense.unfused(
+                networkOf(name), masksOf(name), 0.01, smoothingOf(name), goldenNoise())) {
       for (IgDefense defense : List.of(fused, plain)) {
-        Tensor x = points();
+        Tensor x = points(name);
         IgDefense.Forward forward = defense.forward(x);
         assertClose(forward.logits(), expected.get(name + "_logits").asDouble(), 1e-7);
         assertClose(
             forward.softWeights(), expected.get(name + "_firstpass_weights").asDouble(), 1e-7);
-        LossGradient result = defense.lossGradient(x, crossEntropy());
+        LossGradient result = defense.lossGradient(x, crossEntropy(name));
         assertClose(result.logits(), expected.get(name + "_logits").asDouble(), 1e-7);
         assertThat(Tensors.sum(result.loss()))
             .isCloseTo(expected.get(name + "_ce_sum").asDouble()[0], within(1e-7));
@@ -168,6 +212,7 @@ class IgDefenseGoldenTest {
   }
 
   private static void checkGradient(String name, double[] gradient) {
+    int values = 3 * sizeOf(name) * sizeOf(name);
     double[] l1 = expected.get(name + "_grad_l1").asDouble();
     double[] linf = expected.get(name + "_grad_linf").asDouble();
     double[] proj = expected.get(name + "_grad_proj").asDouble();
@@ -175,8 +220,8 @@ class IgDefenseGoldenTest {
       double sum = 0;
       double max = 0;
       double[] fingerprint = new double[2];
-      for (int v = 0; v < VALUES; v++) {
-        double g = gradient[n * VALUES + v];
+      for (int v = 0; v < values; v++) {
+        double g = gradient[n * values + v];
         sum += Math.abs(g);
         max = Math.max(max, Math.abs(g));
         for (int k = 0; k < 2; k++) {
@@ -187,7 +232,7 @@ class IgDefenseGoldenTest {
       // many.
       double tolerance = 1e-6 * linf[n];
       assertThat(max).as("linf of %d", n).isCloseTo(linf[n], within(tolerance));
-      assertThat(sum).as("l1 of %d", n).isCloseTo(l1[n], within(VALUES * tolerance));
+      assertThat(sum).as("l1 of %d", n).isCloseTo(l1[n], within(values * tolerance));
       for (int k = 0; k < 2; k++) {
         assertThat(fingerprint[k])
             .as("proj of %d", n)
@@ -195,19 +240,19 @@ class IgDefenseGoldenTest {
       }
     }
     if (!expected.contains(name + "_grad_img0_f32")) {
-      assertThat(layerOf(name))
-          .as("complete gradients are kept for layer4 alone")
-          .isEqualTo("layer3");
+      assertThat(keepOf(name) == 8 || modelOf(name).equals("a3"))
+          .as("complete gradients of %s", name)
+          .isTrue();
       return;
     }
     double[] first = expected.get(name + "_grad_img0_f32").asDouble();
-    for (int v = 0; v < VALUES; v++) {
+    for (int v = 0; v < values; v++) {
       assertThat(gradient[v]).as("value %d", v).isCloseTo(first[v], within(1e-6 * linf[0]));
     }
   }
 
   @ParameterizedTest
-  @MethodSource("cases")
+  @MethodSource("narrowCases")
   void float32LogitsAreWithinTheirRounding(String name) {
     try (PointerScope scope = new PointerScope();
         IgDefense defense =
@@ -226,7 +271,9 @@ class IgDefenseGoldenTest {
     assertThat(cases())
         .anyMatch(n -> n.contains("layer4") && n.endsWith("plain"))
         .anyMatch(n -> n.contains("layer4") && n.endsWith("rs4"))
-        .anyMatch(n -> n.contains("layer3"));
+        .anyMatch(n -> n.contains("layer3"))
+        .anyMatch(n -> n.contains("a2_block3"))
+        .anyMatch(n -> n.contains("a3_layer4"));
   }
 
   @Test

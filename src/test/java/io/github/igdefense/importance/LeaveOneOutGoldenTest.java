@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.igdefense.data.GoldenFiles;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
@@ -73,6 +74,41 @@ class LeaveOneOutGoldenTest {
     assertThat(ranking.provenance().images()).isEqualTo(200);
     assertThat(ranking.provenance().classCounts()).hasSize(10).containsOnly(20);
     assertThat(ranking.provenance().modelSha256()).hasSize(64);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "wrn-10-1,a2,block2",
+    "wrn-10-1,a2,block3",
+    "imagenet-rn50,a3,layer3",
+    "imagenet-rn50,a3,layer4"
+  })
+  void otherArchitecturesEqualTheReference(String architecture, String model, String layer) {
+    String file = model.equals("a3") ? "loir_a3.npz" : "loir_cifar.npz";
+    try (StagedNetwork network =
+        Networks.open(architecture, golden(model + ".pt"), Dtype.FLOAT64, "none")) {
+      Ranking ranking =
+          new LeaveOneOut(network, network.layer(layer), Normalization.CLASS_MEAN, false, 40)
+              .rank(model.equals("a3") ? probe64() : probe("y"), done -> {});
+      assertClose(
+          ranking.toArray(),
+          Npz.open(golden(file)).get(model + "_" + layer + "_importance").asDouble(),
+          1e-9);
+      assertThat(ranking.provenance().architecture()).isEqualTo(architecture);
+    }
+  }
+
+  /** The 40 probe images of the ImageNet networks, each pixel repeated 4×4. */
+  private ImageSet probe64() {
+    Npz file = Npz.open(golden("loir_a3.npz"));
+    double[] x = GoldenFiles.upsample(file.get("x_small").asDouble(), 40 * 3, 16, 4);
+    float[] pixels = new float[x.length];
+    for (int i = 0; i < x.length; i++) {
+      pixels[i] = (float) x[i];
+    }
+    Path set = folder.resolve("probe64.npz");
+    Npz.write(set, Map.of("x", NpyArray.of(pixels, 40, 3, 64, 64), "y", file.get("y")));
+    return ImageSets.open("npz:" + set);
   }
 
   @ParameterizedTest

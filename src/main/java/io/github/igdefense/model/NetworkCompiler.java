@@ -1,0 +1,296 @@
+package io.github.igdefense.model;
+
+import io.github.igdefense.data.InputException;
+import io.github.igdefense.model.NetworkDescription.Block;
+import io.github.igdefense.model.NetworkDescription.Conv;
+import io.github.igdefense.model.NetworkDescription.Norm;
+import io.github.igdefense.model.NetworkDescription.PostActivation;
+import io.github.igdefense.model.NetworkDescription.PreActivation;
+import io.github.igdefense.model.Opening.ChannelActivation;
+import io.github.igdefense.model.Opening.Nonlinearity;
+import io.github.igdefense.model.StagedNetwork.Step;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Tensors;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+
+/**
+ * Builds the inference form of any {@link NetworkDescription}: a batch normalisation behind a
+ * convolution is folded into it, any other becomes a per-channel map; weights are channels-last.
+ *
+ * <p>The input's normalisation stays a step of its own: zeros are padded after it, so folding it
+ * into the first convolution would be wrong at the border.
+ */
+final class NetworkCompiler {
+  private static final long[] POOL_KERNEL = {3, 3};
+  private static final long[] POOL_STRIDE = {2, 2};
+  private static final long[] ONES = {1, 1};
+
+  private final StateDict state;
+  private final Dtype dtype;
+  private final List<Tensor> owned = new ArrayList<>();
+
+  private NetworkCompiler(StateDict state, Dtype dtype) {
+    this.state = state;
+    this.dtype = dtype;
+  }
+
+  /**
+   * The network of a description with the tensors of a state dict that has been checked against it.
+   *
+   * @param normalization of the input
+   * @param warnings handed on to {@link StagedNetwork#warnings}
+   * @param notes handed on to {@link StagedNetwork#notes}
+   * @throws InputException where a batch normalisation's statistics give no finite scale
+   */
+  static StagedNetwork compile(
+      NetworkDescription net,
+      StateDict state,
+      Dtype dtype,
+      Optional<InputNormalization> normalization,
+      String sha256,
+      List<String> warnings,
+      List<String> notes) {
+    NetworkCompiler compiler = new NetworkCompiler(state, dtype);
+    boolean done = false;
+    try (PointerScope scope = new PointerScope()) {
+      StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes);
+      done = true;
+      return network;
+    } finally {
+      if (!done) {
+        compiler.owned.forEach(Tensors::free);
+      }
+    }
+  }
+
+  private StagedNetwork build(
+      NetworkDescription net,
+      Optional<InputNormalization> normalization,
+      String sha256,
+      List<String> warnings,
+      List<String> notes) {
+    List<StagedNetwork.Stage> stages = new ArrayList<>();
+    stages.add(
+        new StagedNetwork.Stage(
+            net.stem().conv().name(),
+            net.stem().conv().out(),
+            false,
+            stem(net, normalization),
+            null));
+    for (NetworkDescription.Stage stage : net.stages()) {
+      List<CompiledBlock> blocks = new ArrayList<>();
+      for (Block block : stage.blocks()) {
+        blocks.add(compile(block, net.activation()));
+      }
+      boolean last = stage == net.stages().get(net.stages().size() - 1);
+      boolean raw = last && net.tail() != null;
+      stages.add(
+          new StagedNetwork.Stage(
+              stage.name() + (raw ? StagedNetwork.RAW : ""),
+              stage.units(),
+              !raw,
+              x -> CompiledBlock.run(blocks, x),
+              CompiledBlock.open(blocks)));
+      if (raw) {
+        ChannelActivation tail = affine(net.tail(), net.activation());
+        stages.add(new StagedNetwork.Stage(stage.name(), stage.units(), true, tail::apply, null));
+      }
+    }
+    Dtype headType = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
+    LinearHead head =
+        new LinearHead(
+            own(tensor(net.classifier().name() + ".weight", headType)),
+            own(tensor(net.classifier().name() + ".bias", headType)));
+    return new StagedNetwork(
+        net.architecture(),
+        dtype,
+        net.inputChannels(),
+        net.imageSize(),
+        normalization,
+        stages,
+        head,
+        owned,
+        sha256,
+        warnings,
+        notes);
+  }
+
+  private Step stem(NetworkDescription net, Optional<InputNormalization> normalization) {
+    Convolution conv = fold(net.stem().conv(), net.stem().norm());
+    Nonlinearity activation = net.stem().norm() == null ? Nonlinearity.IDENTITY : net.activation();
+    Step step = x -> activation.apply(conv.apply(x));
+    if (net.stem().maxPool()) {
+      Step before = step;
+      step = x -> torch.max_pool2d(before.apply(x), POOL_KERNEL, POOL_STRIDE, ONES, ONES, false);
+    }
+    Step network = step;
+    if (normalization.isEmpty()) {
+      return x -> network.apply(channelsLast(x));
+    }
+    Tensor mean = perChannel(normalization.get().mean(), net.inputChannels());
+    Tensor deviation = perChannel(normalization.get().std(), net.inputChannels());
+    return x -> network.apply(channelsLast(x).sub(mean).div_(deviation));
+  }
+
+  /** [1,C,1,1] of the network's type, kept. */
+  private Tensor perChannel(double[] values, int channels) {
+    if (values.length != 1 && values.length != channels) {
+      throw new InputException(
+          "expected an input normalisation of "
+              + channels
+              + " channels, got "
+              + values.length
+              + " values");
+    }
+    double[] all =
+        values.length == channels
+            ? values
+            : IntStream.range(0, channels).mapToDouble(i -> values[0]).toArray();
+    return own(Tensors.to(Tensors.of(all, 1, channels, 1, 1), dtype));
+  }
+
+  private static Tensor channelsLast(Tensor x) {
+    return x.contiguous(torch.MemoryFormat.ChannelsLast);
+  }
+
+  private CompiledBlock compile(Block block, Nonlinearity activation) {
+    List<Convolution> path = new ArrayList<>();
+    int n = block.path().size();
+    if (block instanceof PreActivation pre) {
+      for (int i = 0; i < n; i++) {
+        path.add(fold(pre.path().get(i), i + 1 < n ? pre.norms().get(i + 1) : null));
+      }
+      return new CompiledBlock(
+          affine(pre.norms().get(0), activation),
+          List.copyOf(path),
+          pre.shortcut() == null ? null : fold(pre.shortcut(), null),
+          pre.rawShortcut(),
+          activation,
+          false);
+    }
+    PostActivation post = (PostActivation) block;
+    for (int i = 0; i < n; i++) {
+      path.add(fold(post.path().get(i), post.norms().get(i)));
+    }
+    return new CompiledBlock(
+        null,
+        List.copyOf(path),
+        post.shortcut() == null ? null : fold(post.shortcut(), post.shortcutNorm()),
+        false,
+        activation,
+        true);
+  }
+
+  /** γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) in float64. */
+  private double[][] scaleAndShift(Norm norm) {
+    double[] gamma = values(norm.name() + ".weight");
+    double[] beta = values(norm.name() + ".bias");
+    double[] mean = values(norm.name() + ".running_mean");
+    double[] variance = values(norm.name() + ".running_var");
+    double[] scale = new double[norm.channels()];
+    double[] shift = new double[norm.channels()];
+    for (int c = 0; c < scale.length; c++) {
+      scale[c] = gamma[c] / Math.sqrt(variance[c] + NetworkDescription.BATCH_NORM_EPSILON);
+      if (!Double.isFinite(scale[c])) {
+        throw new InputException(
+            "expected a finite scale in '"
+                + norm.name()
+                + "', got weight "
+                + gamma[c]
+                + " and running_var "
+                + variance[c]
+                + " at channel "
+                + c);
+      }
+      shift[c] = beta[c] - mean[c] * scale[c];
+    }
+    return new double[][] {scale, shift};
+  }
+
+  private ChannelActivation affine(Norm norm, Nonlinearity activation) {
+    double[][] map = scaleAndShift(norm);
+    return new ChannelActivation(
+        own(Tensors.to(Tensors.of(map[0], norm.channels()), dtype)),
+        own(Tensors.to(Tensors.of(map[1], norm.channels()), dtype)),
+        activation);
+  }
+
+  /**
+   * w' = w·scale, b' = shift, computed in float64 and rounded once; b' = 0 without {@code norm}.
+   */
+  private Convolution fold(Conv conv, Norm norm) {
+    double[] weight = values(conv.name() + ".weight");
+    double[] bias = new double[conv.out()];
+    if (norm != null) {
+      double[][] map = scaleAndShift(norm);
+      bias = map[1];
+      int perOutput = weight.length / conv.out();
+      for (int i = 0; i < weight.length; i++) {
+        weight[i] *= map[0][i / perOutput];
+      }
+    }
+    int kernel = conv.kernel();
+    int missing = conv.paddingAfter() - conv.padding();
+    if (missing > 0) {
+      weight = widen(weight, kernel, missing);
+      kernel += missing;
+    }
+    Tensor folded =
+        Tensors.to(Tensors.of(weight, conv.out(), conv.in() / conv.groups(), kernel, kernel), dtype)
+            .contiguous(torch.MemoryFormat.ChannelsLast);
+    Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
+    TensorOptional argument = new TensorOptional(foldedBias);
+    argument.retainReference();
+    return new Convolution(
+        own(folded),
+        foldedBias,
+        argument,
+        conv.stride(),
+        conv.paddingAfter(),
+        conv.groups(),
+        dtype != Dtype.FLOAT64);
+  }
+
+  /**
+   * Kernels k×k with {@code missing} rows and columns of zeros in front: with them the padding is
+   * the same on all sides, and the result is that of fewer zeros in front, to the last bit or
+   * nearly.
+   */
+  private static double[] widen(double[] weight, int kernel, int missing) {
+    int wide = kernel + missing;
+    int planes = weight.length / (kernel * kernel);
+    double[] padded = new double[planes * wide * wide];
+    for (int p = 0; p < planes; p++) {
+      for (int row = 0; row < kernel; row++) {
+        System.arraycopy(
+            weight,
+            (p * kernel + row) * kernel,
+            padded,
+            (p * wide + row + missing) * wide + missing,
+            kernel);
+      }
+    }
+    return padded;
+  }
+
+  private double[] values(String name) {
+    return state.get(name).toDoubles();
+  }
+
+  private Tensor tensor(String name, Dtype type) {
+    HostTensor host = state.get(name);
+    return Tensors.to(Tensors.of(host.toDoubles(), host.shape()), type);
+  }
+
+  private Tensor own(Tensor tensor) {
+    owned.add(Tensors.keep(tensor));
+    return tensor;
+  }
+}
