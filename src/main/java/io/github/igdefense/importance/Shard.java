@@ -1,5 +1,6 @@
 package io.github.igdefense.importance;
 
+import com.fasterxml.jackson.annotation.JsonIgnore;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.github.igdefense.data.InputException;
 
@@ -51,6 +52,7 @@ public record Shard(
   }
 
   /** Whether it is a part of several. */
+  @JsonIgnore
   public boolean isPart() {
     return of > 1;
   }
