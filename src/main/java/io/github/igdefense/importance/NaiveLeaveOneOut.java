@@ -41,21 +41,43 @@ public final class NaiveLeaveOneOut {
       Repeat repeat) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
-      Tensor index = labels.unsqueeze(1);
       Tensor once = network.prefix(x, layer);
-      Tensor plain = network.suffix(once, layer).gather(1, index).squeeze(1);
+      Tensor plain = network.suffix(once, layer);
       double[][] all = new double[units.length][];
       for (int i = 0; i < units.length; i++) {
-        try (PointerScope inner = new PointerScope()) {
-          Tensor activation =
-              repeat == Repeat.FORWARD ? network.prefix(x, layer) : once.clone();
-          activation.narrow(1, units[i], 1).zero_();
-          Tensor without = network.suffix(activation, layer).gather(1, index).squeeze(1);
-          Tensor difference = without.to(ScalarType.Double).sub(plain.to(ScalarType.Double));
-          all[i] = Tensors.toDoubles(signed ? difference : difference.abs());
-        }
+        all[i] =
+            difference(
+                network, layer, repeat == Repeat.FORWARD ? x : once, plain, labels, units[i],
+                signed, repeat);
       }
       return all;
+    }
+  }
+
+  /**
+   * The same for one unit, with everything that is not repeated given.
+   *
+   * @param input the images, or with {@link Repeat#SUFFIX} the layer's output; not changed
+   * @param plain logits [N,K] with all units
+   */
+  static double[] difference(
+      StagedNetwork network,
+      MaskableLayer layer,
+      Tensor input,
+      Tensor plain,
+      Tensor labels,
+      int unit,
+      boolean signed,
+      Repeat repeat) {
+    try (PointerScope scope = new PointerScope()) {
+      Tensor index = labels.unsqueeze(1);
+      Tensor activation =
+          repeat == Repeat.FORWARD ? network.prefix(input, layer) : input.clone();
+      activation.narrow(1, unit, 1).zero_();
+      Tensor without = network.suffix(activation, layer).gather(1, index).squeeze(1);
+      Tensor with = plain.gather(1, index).squeeze(1);
+      Tensor difference = without.to(ScalarType.Double).sub(with.to(ScalarType.Double));
+      return Tensors.toDoubles(signed ? difference : difference.abs());
     }
   }
 }
