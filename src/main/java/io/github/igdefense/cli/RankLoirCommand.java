@@ -135,7 +135,7 @@ final class RankLoirCommand implements Callable<Integer> {
   @Option(
       names = "--range-margin",
       paramLabel = "X",
-      defaultValue = "2",
+      defaultValue = "3",
       description =
           "Assumption of --top-k: no difference exceeds X times the largest seen of its unit."
               + " Default: ${DEFAULT-VALUE}.")
