@@ -171,8 +171,7 @@ final class BenchCommand implements Callable<Integer> {
       figures.put("images", images);
       figures.put("units", units);
       if (checkpoint == null) {
-        figures.putAll(
-            LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, CLASSES), target));
+        figures.putAll(LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, CLASSES), target));
       }
       try (LeaveOneOutBench bench =
           new LeaveOneOutBench(network, target, images, units, compute.seed)) {

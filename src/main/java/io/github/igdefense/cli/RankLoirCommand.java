@@ -278,8 +278,7 @@ final class RankLoirCommand implements Callable<Integer> {
     TopKRace.Result result;
     try (Output.Progress bar = output.progress("race " + target.name(), images.size())) {
       result =
-          new TopKRace(
-                  network, target, options, topK, confidence, rangeMargin, model.compute.seed)
+          new TopKRace(network, target, options, topK, confidence, rangeMargin, model.compute.seed)
               .run(images, bar::to);
     }
     output.result(result.summary());

@@ -96,8 +96,8 @@ public final class AtomicFiles {
   }
 
   /**
-   * Deletes what killed processes left half-written beside {@code target}. Not while another process
-   * may be writing it.
+   * Deletes what killed processes left half-written beside {@code target}. Not while another
+   * process may be writing it.
    *
    * @throws IOException if the folder cannot be read or a file not be deleted
    */

@@ -65,8 +65,7 @@ final class Ablation implements AutoCloseable {
   private Tensor removed(Opening.ChannelActivation entry) {
     Tensor zero =
         torch.zeros(
-            new long[] {1, layer.units(), 1, 1},
-            Tensors.options(network.dtype().scalarType()));
+            new long[] {1, layer.units(), 1, 1}, Tensors.options(network.dtype().scalarType()));
     return Tensors.keep(
         entry.apply(zero).to(network.dtype().scalarType()).reshape(layer.units()).contiguous());
   }
@@ -194,14 +193,12 @@ final class Ablation implements AutoCloseable {
 
     private double[] block(long[] units, long[] images) {
       try (PointerScope scope = new PointerScope()) {
-        Pairs pairs =
-            new Pairs(Tensors.of(units, units.length), Tensors.of(images, images.length));
+        Pairs pairs = new Pairs(Tensors.of(units, units.length), Tensors.of(images, images.length));
         Tensor without;
         if (opening == null) {
           without = network.suffix(copies(pairs), layer);
         } else {
-          Tensor hidden =
-              correct(opening.first(), first, firstWeight, opening.middle(), pairs);
+          Tensor hidden = correct(opening.first(), first, firstWeight, opening.middle(), pairs);
           Tensor residual =
               shortcut == null
                   ? copies(pairs)

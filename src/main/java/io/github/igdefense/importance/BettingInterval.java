@@ -6,12 +6,12 @@ package io.github.igdefense.importance;
  * (I. Waudby-Smith, A. Ramdas, "Estimating means of bounded random variables by betting", JRSS B
  * 2024, Sec. 5).
  *
- * <p>If the mean is m, then what is left after i−1 draws has the mean m_i = (N·m − S_{i−1})/(N−i+1),
- * and the product over i of 1 + λ_i(X_i − m_i) is a martingale for bets λ_i made before the draw. It
- * reaches 1/α with probability α at most (Ville), so that an m whose product got there is refused.
- * Bets are fractions of the largest that keeps the product non-negative; the products of several
- * fractions are averaged. Bets on "more than m" need X ≥ 0 alone; bets on "less than m" need a bound
- * of what is still to be drawn.
+ * <p>If the mean is m, then what is left after i−1 draws has the mean m_i = (N·m −
+ * S_{i−1})/(N−i+1), and the product over i of 1 + λ_i(X_i − m_i) is a martingale for bets λ_i made
+ * before the draw. It reaches 1/α with probability α at most (Ville), so that an m whose product
+ * got there is refused. Bets are fractions of the largest that keeps the product non-negative; the
+ * products of several fractions are averaged. Bets on "more than m" need X ≥ 0 alone; bets on "less
+ * than m" need a bound of what is still to be drawn.
  */
 final class BettingInterval {
   private static final double[] FRACTIONS = {0.9, 0.45, 0.225, 0.1125, 0.05625, 0.028125};
@@ -132,7 +132,9 @@ final class BettingInterval {
     return capital;
   }
 
-  /** Bets each fraction on an outcome (at least −1 at the odds taken); true once the goal is met. */
+  /**
+   * Bets each fraction on an outcome (at least −1 at the odds taken); true once the goal is met.
+   */
   private static boolean grows(double[] capital, double outcome, double goal) {
     double all = 0;
     for (int j = 0; j < capital.length; j++) {

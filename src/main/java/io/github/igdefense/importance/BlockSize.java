@@ -31,8 +31,8 @@ final class BlockSize {
   }
 
   /**
-   * The fastest of a few sizes on the pairs of {@code batch}, or the fixed one where little is to be
-   * done.
+   * The fastest of a few sizes on the pairs of {@code batch}, or the fixed one where little is to
+   * be done.
    *
    * @param images in the batch
    * @param pairs in the whole run

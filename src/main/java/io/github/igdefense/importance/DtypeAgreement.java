@@ -160,6 +160,12 @@ public record DtypeAgreement(
         Locale.ROOT,
         "%s against %s on %d images and %d units: of the top %d units of a class, %.1f %% agree"
             + " (worst class %.1f %%)",
-        dtype, reference, images, units, top, 100 * overlap, 100 * worst);
+        dtype,
+        reference,
+        images,
+        units,
+        top,
+        100 * overlap,
+        100 * worst);
   }
 }

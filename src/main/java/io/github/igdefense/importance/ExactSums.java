@@ -97,8 +97,7 @@ final class ExactSums {
   /** Adds the sums of another, of the same size. */
   void add(ExactSums other) {
     if (other.words.length != words.length) {
-      throw new IllegalArgumentException(
-          "expected " + size() + " sums, got " + other.size());
+      throw new IllegalArgumentException("expected " + size() + " sums, got " + other.size());
     }
     for (int i = 0; i < words.length; i += 2) {
       addWords(i, other.words[i], other.words[i + 1]);

@@ -44,7 +44,10 @@ public final class LeaveOneOut {
     void reached(LeaveOneOutSums sums);
   }
 
-  /** With a block size by measurement. See {@link #LeaveOneOut(StagedNetwork, MaskableLayer, LeaveOneOutOptions)}. */
+  /**
+   * With a block size by measurement. See {@link #LeaveOneOut(StagedNetwork, MaskableLayer,
+   * LeaveOneOutOptions)}.
+   */
   public LeaveOneOut(
       StagedNetwork network,
       MaskableLayer layer,
@@ -127,8 +130,7 @@ public final class LeaveOneOut {
   private ImageBatches batches(ImageSet images, int from, int to) {
     int[] order = new int[to - from];
     Arrays.setAll(order, i -> from + i);
-    return ImageBatches.of(
-        images, options.batchSize(), order, network.dtype() == Dtype.FLOAT64);
+    return ImageBatches.of(images, options.batchSize(), order, network.dtype() == Dtype.FLOAT64);
   }
 
   /** Every class must have an image. */
@@ -197,17 +199,27 @@ public final class LeaveOneOut {
       }
       return resumed;
     }
-    double[] weight =
-        layer.penultimate() ? Tensors.toDoubles(network.head().weight()) : null;
+    double[] weight = layer.penultimate() ? Tensors.toDoubles(network.head().weight()) : null;
     LeaveOneOutSums sums = new LeaveOneOutSums(settings, shard, weight);
     int parts = shard.by().equals("images") ? settings.chunks() : settings.groups();
     if (shard.of() > parts) {
       throw new InputException(
           shard.by().equals("images")
-              ? "expected at most " + parts + " shards (batches of " + settings.batchSize()
-                  + " images), got " + shard.of() + "; use a smaller --batch-size"
-              : "expected at most " + parts + " shards (groups of " + settings.unitGroup()
-                  + " units of " + layer.name() + "), got " + shard.of()
+              ? "expected at most "
+                  + parts
+                  + " shards (batches of "
+                  + settings.batchSize()
+                  + " images), got "
+                  + shard.of()
+                  + "; use a smaller --batch-size"
+              : "expected at most "
+                  + parts
+                  + " shards (groups of "
+                  + settings.unitGroup()
+                  + " units of "
+                  + layer.name()
+                  + "), got "
+                  + shard.of()
                   + "; share the images instead, with --shard-by images");
     }
     return sums;

@@ -47,8 +47,7 @@ public final class LeaveOneOutBench implements AutoCloseable {
     this.layer = layer;
     this.images = images;
     this.units = new int[Math.min(units, layer.units())];
-    Arrays.setAll(
-        this.units, i -> (int) ((long) i * layer.units() / this.units.length));
+    Arrays.setAll(this.units, i -> (int) ((long) i * layer.units() / this.units.length));
     try (Rng rng = new Rng(seed)) {
       int size = network.imageSize();
       this.x = rng.uniform(network.dtype(), images, network.inputChannels(), size, size);
@@ -135,8 +134,7 @@ public final class LeaveOneOutBench implements AutoCloseable {
       Tensor sums = torch.zeros(shape, Tensors.options(ScalarType.Double));
       Tensor counts =
           torch.zeros(new long[] {network.classCount()}, Tensors.options(ScalarType.Long));
-      FusedOps.looPenultimateAccumulate(
-          network.prefix(x, last), labels, false, sums, counts);
+      FusedOps.looPenultimateAccumulate(network.prefix(x, last), labels, false, sums, counts);
       FusedOps.looPenultimateFinish(network.head().weight(), sums, counts, false, false);
     }
     return (System.nanoTime() - start) / 1e9 / images;
@@ -191,11 +189,7 @@ public final class LeaveOneOutBench implements AutoCloseable {
           Ablation.Batch batch = batch()) {
         block =
             BlockSize.measured(
-                batch,
-                images,
-                target.units(),
-                Long.MAX_VALUE,
-                LeaveOneOutOptions.DEFAULT_MEMORY);
+                batch, images, target.units(), Long.MAX_VALUE, LeaveOneOutOptions.DEFAULT_MEMORY);
       }
     }
 
@@ -243,8 +237,8 @@ public final class LeaveOneOutBench implements AutoCloseable {
   }
 
   /**
-   * The arithmetic floors: multiply-accumulates per image and unit, of a forward pass, of the layers
-   * behind {@code layer}, and of what the fast way repeats.
+   * The arithmetic floors: multiply-accumulates per image and unit, of a forward pass, of the
+   * layers behind {@code layer}, and of what the fast way repeats.
    */
   public static Map<String, Object> floors(NetworkDescription net, MaskableLayer layer) {
     long forward = net.macs();
@@ -304,8 +298,13 @@ public final class LeaveOneOutBench implements AutoCloseable {
   }
 
   private static long macs(Conv conv, long size) {
-    return (long) conv.in() / conv.groups() * conv.out() * conv.kernel() * conv.kernel()
-        * size * size;
+    return (long) conv.in()
+        / conv.groups()
+        * conv.out()
+        * conv.kernel()
+        * conv.kernel()
+        * size
+        * size;
   }
 
   private static void put(Map<String, Object> figures, String name, double[] seconds) {

@@ -169,14 +169,19 @@ public final class LeaveOneOutSums {
       throw new InputException(
           "expected JSON in " + STATE + " of " + file + ": " + e.getOriginalMessage(), e);
     }
-    if (state == null || !FORMAT.equals(state.format()) || state.settings() == null
+    if (state == null
+        || !FORMAT.equals(state.format())
+        || state.settings() == null
         || state.shard() == null) {
       throw new InputException(
           "expected sums of igd rank loir (" + FORMAT + ") in " + file + ", got something else");
     }
     LeaveOneOutSettings settings = state.settings();
-    if (settings.units() < 1 || settings.classes() < 1 || settings.images() < 1
-        || settings.batchSize() < 1 || settings.unitGroup() < 1) {
+    if (settings.units() < 1
+        || settings.classes() < 1
+        || settings.images() < 1
+        || settings.batchSize() < 1
+        || settings.unitGroup() < 1) {
       throw new InputException("expected positive sizes in " + STATE + " of " + file);
     }
     int k = settings.classes();
@@ -189,7 +194,11 @@ public final class LeaveOneOutSums {
             settings, state.shard(), ExactSums.of(words), counts, weight, state.done());
     if (state.done() < 0 || state.done() > loaded.tasks()) {
       throw new InputException(
-          "expected at most " + loaded.tasks() + " blocks done in " + file + ", got "
+          "expected at most "
+              + loaded.tasks()
+              + " blocks done in "
+              + file
+              + ", got "
               + state.done());
     }
     return loaded;
@@ -199,8 +208,14 @@ public final class LeaveOneOutSums {
     NpyArray array = npz.get(name);
     if (!Arrays.equals(array.shape(), shape)) {
       throw new InputException(
-          "expected " + name + " of shape " + Arrays.toString(shape) + " in " + npz.path()
-              + ", got " + Arrays.toString(array.shape()));
+          "expected "
+              + name
+              + " of shape "
+              + Arrays.toString(shape)
+              + " in "
+              + npz.path()
+              + ", got "
+              + Arrays.toString(array.shape()));
     }
     return array;
   }
@@ -237,18 +252,33 @@ public final class LeaveOneOutSums {
       Shard other = load(files.get(0)).shard;
       if (!shard.by().equals(other.by()) || shard.of() != other.of()) {
         throw new InputException(
-            file + " does not fit " + files.get(0) + ": expected a shard i/" + other.of()
-                + " of the " + other.by() + ", got " + shard);
+            file
+                + " does not fit "
+                + files.get(0)
+                + ": expected a shard i/"
+                + other.of()
+                + " of the "
+                + other.by()
+                + ", got "
+                + shard);
       }
       if (!part.complete()) {
         throw new InputException(
-            file + " is not finished (" + part.done + " of " + part.tasks()
+            file
+                + " is not finished ("
+                + part.done
+                + " of "
+                + part.tasks()
                 + " blocks); run its shard again with --resume");
       }
       if (seen[shard.index() - 1] != null) {
         throw new InputException(
-            "expected every shard once, got " + shard + " twice: " + seen[shard.index() - 1]
-                + " and " + file);
+            "expected every shard once, got "
+                + shard
+                + " twice: "
+                + seen[shard.index() - 1]
+                + " and "
+                + file);
       }
       seen[shard.index() - 1] = file;
       merged.sums.add(part.sums);
@@ -264,7 +294,12 @@ public final class LeaveOneOutSums {
     for (int i = 0; i < seen.length; i++) {
       if (seen[i] == null) {
         throw new InputException(
-            "expected all " + seen.length + " shards, shard " + (i + 1) + "/" + seen.length
+            "expected all "
+                + seen.length
+                + " shards, shard "
+                + (i + 1)
+                + "/"
+                + seen.length
                 + " is missing");
       }
     }
@@ -300,7 +335,6 @@ public final class LeaveOneOutSums {
         importance[unit * k + c] = value;
       }
     }
-    return new Ranking(
-        settings.layer(), u, k, importance, settings.provenance(counts.clone()));
+    return new Ranking(settings.layer(), u, k, importance, settings.provenance(counts.clone()));
   }
 }

@@ -47,8 +47,14 @@ public final class NaiveLeaveOneOut {
       for (int i = 0; i < units.length; i++) {
         all[i] =
             difference(
-                network, layer, repeat == Repeat.FORWARD ? x : once, plain, labels, units[i],
-                signed, repeat);
+                network,
+                layer,
+                repeat == Repeat.FORWARD ? x : once,
+                plain,
+                labels,
+                units[i],
+                signed,
+                repeat);
       }
       return all;
     }
@@ -71,8 +77,7 @@ public final class NaiveLeaveOneOut {
       Repeat repeat) {
     try (PointerScope scope = new PointerScope()) {
       Tensor index = labels.unsqueeze(1);
-      Tensor activation =
-          repeat == Repeat.FORWARD ? network.prefix(input, layer) : input.clone();
+      Tensor activation = repeat == Repeat.FORWARD ? network.prefix(input, layer) : input.clone();
       activation.narrow(1, unit, 1).zero_();
       Tensor without = network.suffix(activation, layer).gather(1, index).squeeze(1);
       Tensor with = plain.gather(1, index).squeeze(1);

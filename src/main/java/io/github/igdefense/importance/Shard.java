@@ -12,9 +12,7 @@ import io.github.igdefense.data.InputException;
  * @param of number of parts
  */
 public record Shard(
-    @JsonProperty("by") String by,
-    @JsonProperty("index") int index,
-    @JsonProperty("of") int of) {
+    @JsonProperty("by") String by, @JsonProperty("index") int index, @JsonProperty("of") int of) {
 
   /** All of it. */
   public static final Shard WHOLE = new Shard("units", 1, 1);
@@ -43,7 +41,8 @@ public record Shard(
     String[] parts = text.split("/", -1);
     try {
       if (parts.length == 2) {
-        return new Shard(by, Integer.parseInt(parts[0].strip()), Integer.parseInt(parts[1].strip()));
+        return new Shard(
+            by, Integer.parseInt(parts[0].strip()), Integer.parseInt(parts[1].strip()));
       }
     } catch (NumberFormatException e) {
       // said below

@@ -22,9 +22,9 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Leave-one-out at an interior layer, stopped early: only the sets of the k most important units are
- * wanted. Each class's images come in seeded random order, in rounds; a (unit, class) pair leaves
- * the race once it is certainly in or out ({@link UnitRace} states the guarantee and its
+ * Leave-one-out at an interior layer, stopped early: only the sets of the k most important units
+ * are wanted. Each class's images come in seeded random order, in rounds; a (unit, class) pair
+ * leaves the race once it is certainly in or out ({@link UnitRace} states the guarantee and its
  * assumption), and is not left out of further images of that class.
  *
  * <p>The ranking that results has exact sets of k units, with the probability asked for; the values
@@ -124,8 +124,12 @@ public final class TopKRace {
     }
     if (k < 1 || k > layer.units()) {
       throw new InputException(
-          "expected --top-k between 1 and " + layer.units() + " units of " + layer.name()
-              + ", got " + k);
+          "expected --top-k between 1 and "
+              + layer.units()
+              + " units of "
+              + layer.name()
+              + ", got "
+              + k);
     }
     if (!(confidence > 0 && confidence < 1)) {
       throw new InputException(
@@ -170,8 +174,7 @@ public final class TopKRace {
           break;
         }
         try (ImageBatches batches =
-            ImageBatches.of(
-                images, options.batchSize(), round, network.dtype() == Dtype.FLOAT64)) {
+            ImageBatches.of(images, options.batchSize(), round, network.dtype() == Dtype.FLOAT64)) {
           while (batches.hasNext()) {
             ImageBatch batch = batches.next();
             try (PointerScope inner = new PointerScope()) {
@@ -227,8 +230,7 @@ public final class TopKRace {
     LeaveOneOut.checkFinite(activation, layer, batch);
     Tensor labels = Tensors.of(batch.labels(), batch.size());
     try (Ablation.Batch prepared = ablation.batch(activation, labels, batch.indices())) {
-      int block =
-          blockSize > 0 ? blockSize : BlockSize.fixed(prepared, options.memory());
+      int block = blockSize > 0 ? blockSize : BlockSize.fixed(prepared, options.memory());
       int[] units = new int[layer.units() * batch.size()];
       int[] images = new int[units.length];
       int count = 0;
@@ -247,8 +249,7 @@ public final class TopKRace {
         int label = (int) batch.labels()[image];
         for (int unit = 0; unit < layer.units(); unit++) {
           if (race.racing(label, unit)) {
-            race.draw(
-                label, unit, prepared.active(unit, image) ? differences[pair++] : 0);
+            race.draw(label, unit, prepared.active(unit, image) ? differences[pair++] : 0);
           }
         }
       }

@@ -46,8 +46,9 @@ public record Convolution(
   }
 
   /**
-   * The same by oneDNN, without autograd. At batch 1, libtorch's own rule sends float32 convolutions
-   * past oneDNN to a path several times slower; calling oneDNN's convolution avoids that.
+   * The same by oneDNN, without autograd. At batch 1, libtorch's own rule sends float32
+   * convolutions past oneDNN to a path several times slower; calling oneDNN's convolution avoids
+   * that.
    */
   Tensor direct(Tensor x) {
     return torch.mkldnn_convolution(

@@ -197,8 +197,9 @@ public final class AblationOps {
       case Float -> 0;
       case Double -> 1;
       case BFloat16 -> 2;
-      default -> throw new IllegalArgumentException(
-          "expected a float32, float64 or bfloat16 tensor, got " + type);
+      default ->
+          throw new IllegalArgumentException(
+              "expected a float32, float64 or bfloat16 tensor, got " + type);
     };
   }
 

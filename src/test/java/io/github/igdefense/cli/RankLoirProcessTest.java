@@ -22,9 +22,26 @@ class RankLoirProcessTest {
 
   private List<Object> arguments(String data, Path out) {
     return List.of(
-        "rank", "loir", "--arch", "rn18", "--checkpoint", golden("a1.pt"), "--data", data,
-        "--layer", "layer3", "--batch-size", "5", "--block-size", "8", "--threads", "1",
-        "--checkpoint-every", "0", "--out", out);
+        "rank",
+        "loir",
+        "--arch",
+        "rn18",
+        "--checkpoint",
+        golden("a1.pt"),
+        "--data",
+        data,
+        "--layer",
+        "layer3",
+        "--batch-size",
+        "5",
+        "--block-size",
+        "8",
+        "--threads",
+        "1",
+        "--checkpoint-every",
+        "0",
+        "--out",
+        out);
   }
 
   private Process start(String data, Path out, String... more) throws IOException {
@@ -123,9 +140,24 @@ class RankLoirProcessTest {
     String data = CliData.probe(folder.resolve("probe.npz"), "y");
     CliRun run =
         CliRun.ok(
-            "rank", "loir", "--arch", "rn18", "--checkpoint", golden("a1.pt"), "--data", data,
-            "--layer", "layer2,layer3", "--top-k", "4", "--block-size", "64", "--json", "--quiet",
-            "--out", folder.resolve("race"));
+            "rank",
+            "loir",
+            "--arch",
+            "rn18",
+            "--checkpoint",
+            golden("a1.pt"),
+            "--data",
+            data,
+            "--layer",
+            "layer2,layer3",
+            "--top-k",
+            "4",
+            "--block-size",
+            "64",
+            "--json",
+            "--quiet",
+            "--out",
+            folder.resolve("race"));
     assertThat(run.json().get("rankings")).hasSize(2);
     assertThat(run.json().get("rankings").get(1).get("race").get("work").asDouble())
         .isBetween(0.0, 1.0);
@@ -136,8 +168,18 @@ class RankLoirProcessTest {
       List<Object> bad =
           new ArrayList<>(
               List.of(
-                  "rank", "loir", "--arch", "rn18", "--checkpoint", golden("a1.pt"), "--data", data,
-                  "--layer", "layer3", "--out", folder.resolve("none")));
+                  "rank",
+                  "loir",
+                  "--arch",
+                  "rn18",
+                  "--checkpoint",
+                  golden("a1.pt"),
+                  "--data",
+                  data,
+                  "--layer",
+                  "layer3",
+                  "--out",
+                  folder.resolve("none")));
       if (!wrong[0].equals("--top-k")) {
         bad.addAll(List.of("--top-k", "4"));
       }

@@ -56,8 +56,18 @@ class ExactSumsTest {
   @ParameterizedTest
   @ValueSource(
       doubles = {
-        0, -0.0, 1, -1, 0.1, -0.1, 0x1p-72, -0x1p-72, 0x1.fffffffffffffp29, -0x1.fffffffffffffp29,
-        0x1.0000000000001p-19, 0x1p-20
+        0,
+        -0.0,
+        1,
+        -1,
+        0.1,
+        -0.1,
+        0x1p-72,
+        -0x1p-72,
+        0x1.fffffffffffffp29,
+        -0x1.fffffffffffffp29,
+        0x1.0000000000001p-19,
+        0x1p-20
       })
   void oneTermComesBack(double term) {
     ExactSums sums = new ExactSums(1);

@@ -56,8 +56,8 @@ class InteriorLeaveOneOutTest {
       for (int i = 0; i < values.length; i++) {
         switch (parameter.role()) {
           case SCALE, VARIANCE -> values[i] = (float) (0.5 + random.nextDouble());
-          case SHIFT -> values[i] =
-              (float) (random.nextInt(6) == 0 ? -5 : 0.2 * random.nextGaussian());
+          case SHIFT ->
+              values[i] = (float) (random.nextInt(6) == 0 ? -5 : 0.2 * random.nextGaussian());
           case MEAN, BIAS -> values[i] = (float) (0.2 * random.nextGaussian());
           default -> {}
         }
@@ -108,7 +108,8 @@ class InteriorLeaveOneOutTest {
 
   private static void check(
       StagedNetwork network, MaskableLayer layer, int n, int blockSize, Random random) {
-    int size = network.name().contains("imagenet") || network.name().startsWith("resnext") ? 64 : 32;
+    int size =
+        network.name().contains("imagenet") || network.name().startsWith("resnext") ? 64 : 32;
     boolean signed = random.nextBoolean();
     long[] classes = random.longs(n, 0, CLASSES).toArray();
     int[] units = random.ints(6, 0, layer.units()).distinct().toArray();
@@ -152,7 +153,8 @@ class InteriorLeaveOneOutTest {
       Tensor x = Tensors.of(new Random(1).doubles(2 * 3 * 32 * 32).toArray(), 2, 3, 32, 32);
       Tensor labels = Tensors.of(new long[] {1, 4}, 2);
       int[] units = {0, 3, 7};
-      assertThat(NaiveLeaveOneOut.differences(network, layer, x, labels, units, false, Repeat.SUFFIX))
+      assertThat(
+              NaiveLeaveOneOut.differences(network, layer, x, labels, units, false, Repeat.SUFFIX))
           .isDeepEqualTo(
               NaiveLeaveOneOut.differences(
                   network, layer, x, labels, units, false, Repeat.FORWARD));
@@ -214,8 +216,7 @@ class InteriorLeaveOneOutTest {
             files.add(file);
           }
           Path merged =
-              RankingFiles.write(
-                  folder.resolve(by), "m", LeaveOneOutSums.merge(files).ranking());
+              RankingFiles.write(folder.resolve(by), "m", LeaveOneOutSums.merge(files).ranking());
           assertThat(merged).hasSameBinaryContentAs(expected);
         }
       }
@@ -234,7 +235,8 @@ class InteriorLeaveOneOutTest {
       refuse(List.of(one), "shard 2/2 is missing");
       refuse(List.of(one, two, one), "twice");
       refuse(List.of(one, shard(network, layer, set, 16, new Shard("units", 2, 2))), "block_size");
-      refuse(List.of(one, shard(network, layer, set, 8, new Shard("images", 2, 2))), "of the images");
+      refuse(
+          List.of(one, shard(network, layer, set, 8, new Shard("images", 2, 2))), "of the images");
       refuse(List.of(one, shard(network, layer, set, 8, new Shard("units", 2, 3))), "i/2");
       refuse(
           List.of(one, shard(network, layer, images(17, 4), 8, new Shard("units", 2, 2))),
@@ -272,7 +274,13 @@ class InteriorLeaveOneOutTest {
       StagedNetwork network, MaskableLayer layer, ImageSet set, int blockSize, Shard shard) {
     Path file =
         folder.resolve(
-            layer.name() + set.size() + "-" + blockSize + shard.by() + shard.index() + shard.of()
+            layer.name()
+                + set.size()
+                + "-"
+                + blockSize
+                + shard.by()
+                + shard.index()
+                + shard.of()
                 + ".npz");
     new LeaveOneOut(network, layer, options(4, blockSize))
         .sum(set, shard, null, sums -> {}, done -> {})
@@ -355,8 +363,7 @@ class InteriorLeaveOneOutTest {
       assertThat(result.total()).isEqualTo(400L * 32);
       assertThat(result.ranking().provenance().parameters()).containsEntry("top_k", 5);
       // Units that needed every image have their exact importance.
-      assertThatThrownBy(
-              () -> new TopKRace(network, network.penultimate(), options, 5, 0.99, 2, 1))
+      assertThatThrownBy(() -> new TopKRace(network, network.penultimate(), options, 5, 0.99, 2, 1))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("one pass");
       assertThatThrownBy(() -> new TopKRace(network, layer, options, 33, 0.99, 2, 1))
@@ -396,8 +403,7 @@ class InteriorLeaveOneOutTest {
       assertThat(agreement.units()).isEqualTo(32);
       assertThat(agreement.top()).isEqualTo(8);
       assertThat(agreement.overlap()).isBetween(0.5, 1.0);
-      DtypeAgreement same =
-          DtypeAgreement.measure(full, full, "layer3", set, options(16, 32), 8);
+      DtypeAgreement same = DtypeAgreement.measure(full, full, "layer3", set, options(16, 32), 8);
       assertThat(same.overlap()).isEqualTo(1);
       assertThat(same.worst()).isEqualTo(1);
     }

@@ -185,7 +185,10 @@ class UnitRaceTest {
       values[u][399] = 50;
     }
     long most =
-        IntStream.range(0, 20).mapToLong(seed -> race(values, 2, 0.99, seed).race().violations()).max().orElseThrow();
+        IntStream.range(0, 20)
+            .mapToLong(seed -> race(values, 2, 0.99, seed).race().violations())
+            .max()
+            .orElseThrow();
     assertThat(most).isPositive();
   }
 

@@ -29,8 +29,7 @@ class ImageStripsTest {
         AutoGradMode off = new AutoGradMode(false);
         Rng rng = new Rng(n)) {
       Tensor x = rng.normal(dtype, n, in, height, width);
-      Tensor weight =
-          rng.normal(dtype, out, in, 3, 3).contiguous(torch.MemoryFormat.ChannelsLast);
+      Tensor weight = rng.normal(dtype, out, in, 3, 3).contiguous(torch.MemoryFormat.ChannelsLast);
       Tensor bias = rng.normal(dtype, out);
       Convolution convolution =
           new Convolution(weight, bias, new TensorOptional(bias), 1, 1, 1, true);
@@ -53,7 +52,10 @@ class ImageStripsTest {
       for (int i = 0; i < a.length; i++) {
         assertThat(a[i]).as("element %d", i).isCloseTo(e[i], within(tolerance));
       }
-      assertThat(ImageStrips.apply(convolution, x.narrow(0, 0, 16)).is_contiguous(torch.MemoryFormat.ChannelsLast)).isTrue();
+      assertThat(
+              ImageStrips.apply(convolution, x.narrow(0, 0, 16))
+                  .is_contiguous(torch.MemoryFormat.ChannelsLast))
+          .isTrue();
       assertThat(ImageStrips.suit(convolution, x.narrow(0, 0, n - 1))).isFalse();
     }
   }
