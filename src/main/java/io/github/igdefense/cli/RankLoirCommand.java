@@ -217,6 +217,7 @@ final class RankLoirCommand implements Callable<Integer> {
     double seconds = (System.nanoTime() - start) / SECOND;
     Path file = RankingFiles.write(out, model.stem(), ranking);
     delete(state(target, part));
+    leftovers(out.resolve(model.stem()).resolve(target.name()));
     output.result(
         String.format(
             Locale.ROOT,
@@ -322,9 +323,18 @@ final class RankLoirCommand implements Callable<Integer> {
   private static void delete(Path state) {
     try {
       Files.deleteIfExists(state);
-      AtomicFiles.deleteLeftovers(state);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot delete " + state + ": " + e.getMessage(), e);
+    }
+    leftovers(state);
+  }
+
+  private static void leftovers(Path target) {
+    try {
+      AtomicFiles.deleteLeftovers(target);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot delete what is left of " + target + ": " + e.getMessage(), e);
     }
   }
 }

@@ -16,6 +16,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.UUID;
 import java.util.stream.Stream;
 
@@ -96,8 +97,8 @@ public final class AtomicFiles {
   }
 
   /**
-   * Deletes what killed processes left half-written beside {@code target}. Not while another
-   * process may be writing it.
+   * Deletes what killed processes left half-written beside {@code target}, a file or a folder. Not
+   * while another process may be writing it.
    *
    * @throws IOException if the folder cannot be read or a file not be deleted
    */
@@ -111,7 +112,11 @@ public final class AtomicFiles {
       for (Path child : children.toList()) {
         String name = child.getFileName().toString();
         if (name.startsWith(prefix) && name.endsWith(".tmp")) {
-          Files.deleteIfExists(child);
+          try (Stream<Path> tree = Files.walk(child)) {
+            for (Path part : tree.sorted(Comparator.reverseOrder()).toList()) {
+              Files.deleteIfExists(part);
+            }
+          }
         }
       }
     }
