@@ -3,6 +3,7 @@ package io.github.igdefense.cli;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Which images a command works on. */
@@ -16,8 +17,12 @@ final class DataOptions {
   @Option(
       names = "--limit",
       paramLabel = "N",
-      description = "Use the first N images only; of a folder, the first of every class.")
+      description =
+          "Use the first N images only; of a set sorted by class (folders), the first of every"
+              + " class.")
   Integer limit;
+
+  @Mixin ImageSourceOptions source = new ImageSourceOptions();
 
   /** Test images unless told otherwise. */
   DataOptions() {
@@ -29,18 +34,35 @@ final class DataOptions {
     this.data = data;
   }
 
-  /** Opens the set and says when fewer images are used than there are, or than were asked for. */
+  /** Opens the set and says what was asked for, what there is and what is used. */
   ImageSet open(Output output) {
-    ImageSet all = ImageSets.open(data);
-    if (limit == null) {
-      return all;
-    }
-    if (limit < 1) {
+    if (limit != null && limit < 1) {
       throw new InputException("expected --limit of at least 1, got " + limit);
     }
-    // Folders list class after class: their first images are all of one class.
-    ImageSet used = data.startsWith("folder:") ? all.balanced(limit) : all.limit(limit);
-    output.note("data: asked for " + limit + " of " + all.size() + " images, using " + used.size());
+    return limited(ImageSets.open(data, source.parsed()), limit, output);
+  }
+
+  /** The first {@code limit} images (null: all), equally many of each class if they are sorted. */
+  static ImageSet limited(ImageSet all, Integer limit, Output output) {
+    ImageSet used =
+        limit == null ? all : all.isSortedByClass() ? all.balanced(limit) : all.limit(limit);
+    say(all, used, limit, output);
     return used;
+  }
+
+  /** Says what was asked for, what there is and what is used. */
+  static void say(ImageSet all, ImageSet used, Integer limit, Output output) {
+    output.note(
+        "data: asked for "
+            + (limit == null ? "all" : limit)
+            + " of "
+            + all.size()
+            + " images, using "
+            + used.size()
+            + " of "
+            + all.name()
+            + "; preprocessing: "
+            + all.preprocessing());
+    all.remarks().forEach(output::warn);
   }
 }

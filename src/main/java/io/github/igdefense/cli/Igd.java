@@ -37,6 +37,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       EvalCommand.class,
       TrainCommand.class,
       BenchCommand.class,
+      SubsetCommand.class,
+      ExportCommand.class,
       DoctorCommand.class,
       GenerateCompletion.class,
       CommandLine.HelpCommand.class

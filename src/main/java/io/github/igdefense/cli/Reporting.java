@@ -96,6 +96,7 @@ final class Reporting {
                     images.sha256(),
                     data.limit == null ? images.size() : data.limit,
                     images.size())
+                .preprocessing(images.preprocessing())
                 .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
                 .arithmetic(network.dtype().toString(), Version.libtorch())
                 .seed(model.compute.seed)

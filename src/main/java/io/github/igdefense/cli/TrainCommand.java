@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
+import io.github.igdefense.data.SourceOptions;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.training.AdversarialTrainer;
@@ -28,6 +29,8 @@ final class TrainCommand implements Callable<Integer> {
       defaultValue = "embedded:train",
       description = "Training images: " + ImageSets.FORMS + ". Default: ${DEFAULT-VALUE}.")
   String data;
+
+  @Mixin ImageSourceOptions source;
 
   @Option(
       names = "--test-data",
@@ -209,8 +212,8 @@ final class TrainCommand implements Callable<Integer> {
     if (threads != null) {
       NativeRuntime.setThreads(threads);
     }
-    try (ImageSet train = balanced("--limit", data, limit);
-        ImageSet test = balanced("--test-limit", testData, testLimit);
+    try (ImageSet train = balanced("--limit", data, limit, source.parsed());
+        ImageSet test = balanced("--test-limit", testData, testLimit, source.parsed());
         AdversarialTrainer trainer = new AdversarialTrainer(settings, train, test, out)) {
       output.note(
           "train: "
@@ -264,8 +267,10 @@ final class TrainCommand implements Callable<Integer> {
   }
 
   /** About {@code limit} images, the same number of every class. */
-  private static ImageSet balanced(String option, String spec, Integer limit) {
-    ImageSet all = ImageSets.open(spec);
-    return limit == null ? all : all.balanced(Values.positive(option, limit));
+  private ImageSet balanced(String option, String spec, Integer limit, SourceOptions options) {
+    ImageSet all = ImageSets.open(spec, options);
+    ImageSet used = limit == null ? all : all.balanced(Values.positive(option, limit));
+    DataOptions.say(all, used, limit, output);
+    return used;
   }
 }

@@ -22,20 +22,59 @@ final class ByteImages extends ForwardingImages {
   /** Reads every image of an 8-bit source once, in parallel. */
   static ImageSet decode(ImageSet source) {
     byte[][] pixels = new byte[source.size()][];
+    int length = source.imageLength();
     try (ImageBatches batches = ImageBatches.of(source, 64)) {
       while (batches.hasNext()) {
         ImageBatch batch = batches.next();
-        int length = source.imageLength();
         for (int i = 0; i < batch.size(); i++) {
-          byte[] image = new byte[length];
-          for (int j = 0; j < length; j++) {
-            image[j] = (byte) Math.round(batch.floats()[i * length + j] * 255f);
-          }
-          pixels[batch.indices()[i]] = image;
+          int index = batch.indices()[i];
+          pixels[index] = new byte[length];
+          exact(batch.floats(), i * length, pixels[index], 0, length, index, source);
         }
       }
     }
     return new ByteImages(source, pixels, source.labels());
+  }
+
+  /**
+   * The bytes of some images of an 8-bit source, one after the other, decoded in parallel.
+   *
+   * @throws InputException if a value is no multiple of 1/255, or the bytes exceed an array
+   */
+  static byte[] bytes(ImageSet source, int[] indices) {
+    int length = source.imageLength();
+    if ((long) length * indices.length > Integer.MAX_VALUE - 8) {
+      throw InputException.of(
+          "expected at most 2 GiB of pixels, got %d images of %d bytes; take fewer images",
+          indices.length, length);
+    }
+    byte[] all = new byte[length * indices.length];
+    int done = 0;
+    try (ImageBatches batches = ImageBatches.of(source, 64, indices, false)) {
+      while (batches.hasNext()) {
+        ImageBatch batch = batches.next();
+        for (int i = 0; i < batch.size(); i++, done++) {
+          int index = batch.indices()[i];
+          exact(batch.floats(), i * length, all, done * length, length, index, source);
+        }
+      }
+    }
+    return all;
+  }
+
+  /** Values v / 255 back to v. */
+  static void exact(
+      float[] values, int from, byte[] target, int to, int count, int index, ImageSet source) {
+    for (int i = 0; i < count; i++) {
+      float value = values[from + i] * 255;
+      int rounded = Math.round(value);
+      if (!(Math.abs(value - rounded) < 1e-3f)) {
+        throw InputException.of(
+            "expected 8-bit images, got the value %s in image %d of %s",
+            values[from + i], index, source.name());
+      }
+      target[to + i] = (byte) rounded;
+    }
   }
 
   /** Unsigned bytes to {@code v / 255f}. */

@@ -1,177 +1,174 @@
 package io.github.igdefense.data;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
-/**
- * One folder of JPEG or PNG files per class; sorted folder names are the classes. Decodes on every
- * read.
- */
-final class FolderImages implements ImageSet {
-  private final String name;
-  private final Path root;
-  private final List<Path> files;
-  private final int[] labels;
-  private final List<String> classNames;
-  private final ImageFiles.Size size;
+/** Image files of an {@link ImageListing}, decoded and preprocessed on every read. */
+final class FolderImages extends StoredImages {
+  private static final int NAMED = 20;
+
+  private final ImageListing listing;
+  private final Preprocessing preprocessing;
+  private final List<String> remarks;
   private volatile String sha256;
 
   private FolderImages(
       String name,
-      Path root,
-      List<Path> files,
-      int[] labels,
-      List<String> classNames,
-      ImageFiles.Size size) {
-    this.name = name;
-    this.root = root;
-    this.files = files;
-    this.labels = labels;
-    this.classNames = classNames;
-    this.size = size;
+      ImageListing listing,
+      Preprocessing preprocessing,
+      ImageFiles.Size size,
+      List<String> remarks) {
+    super(name, listing.labels(), listing.classNames(), 3, size.height(), size.width());
+    this.listing = listing;
+    this.preprocessing = preprocessing;
+    this.remarks = List.copyOf(remarks);
   }
 
-  /** Lists the files and reads their headers, in parallel. */
-  static ImageSet open(String name, Path root) {
-    if (!Files.isDirectory(root)) {
-      throw new InputException(
-          "expected a directory with one folder per class at "
-              + root
-              + ", found "
-              + (Files.exists(root) ? "a file" : "nothing"));
-    }
-    List<Path> folders = list(root).stream().filter(Files::isDirectory).toList();
-    if (folders.isEmpty()) {
-      throw new InputException(
-          "expected one folder per class in "
-              + root
-              + ", found "
-              + (list(root).stream().anyMatch(ImageFiles::isImage)
-                  ? "images without folders"
-                  : "no folders"));
-    }
-    Set<String> names =
-        folders.stream().map(folder -> folder.getFileName().toString()).collect(Collectors.toSet());
-    if (Set.of("train", "test", "val").containsAll(names)) {
-      throw new InputException(
-          "expected one folder per class in "
-              + root
-              + ", found the parts "
-              + names
-              + "; name one of them, as in folder:"
-              + folders.get(0));
-    }
-    List<Path> files = new ArrayList<>();
-    List<Integer> labels = new ArrayList<>();
-    List<String> classNames = new ArrayList<>();
-    for (Path folder : folders) {
-      List<Path> images = list(folder).stream().filter(ImageFiles::isImage).toList();
-      if (images.isEmpty()) {
-        throw new InputException(
-            "expected JPEG or PNG images in each class folder, found none in "
-                + folder
-                + "; remove the folder or fill it");
-      }
-      for (Path image : images) {
-        files.add(image);
-        labels.add(classNames.size());
-      }
-      classNames.add(folder.getFileName().toString());
-    }
-    ImageFiles.Size size = ImageFiles.size(files.get(0));
-    // Ordered search over parallel work: the first file that differs or cannot be read is reported.
-    IntStream.range(0, files.size())
+  /** What the check of one file found: its size, or why it cannot be read. */
+  private record Check(ImageFiles.Size size, InputException problem) {}
+
+  /**
+   * Lists the files and reads their first and last bytes, in parallel; a file without its end
+   * marker is decoded. With {@link SourceOptions#skipUnreadable} all are decoded once.
+   *
+   * @param standard the preprocessing unless the options name one
+   * @param folders number of class folders of the whole data set, or 0 if unknown: with others,
+   *     labels by position are remarked on
+   */
+  static ImageSet open(
+      String name, Path root, SourceOptions options, Preprocessing standard, int folders) {
+    ImageListing listing = ImageListing.of(root, options);
+    Preprocessing preprocessing =
+        options.preprocessing() == null ? standard : options.preprocessing();
+    Check[] checks = new Check[listing.files().size()];
+    IntStream.range(0, checks.length)
         .parallel()
-        .mapToObj(i -> problem(files.get(i), files.get(0), size))
-        .filter(Objects::nonNull)
-        .findFirst()
-        .ifPresent(
-            problem -> {
-              throw problem;
-            });
-    int[] classes = labels.stream().mapToInt(Integer::intValue).toArray();
-    return new FolderImages(name, root, files, classes, List.copyOf(classNames), size);
+        .forEach(i -> checks[i] = check(listing.files().get(i), options.skipUnreadable()));
+    List<String> unreadable = new ArrayList<>();
+    List<String> reasons = new ArrayList<>();
+    for (int i = 0; i < checks.length; i++) {
+      if (checks[i].problem != null) {
+        unreadable.add(relative(root, listing.files().get(i)));
+        reasons.add(checks[i].problem.getMessage());
+      }
+    }
+    List<String> remarks = new ArrayList<>();
+    if (folders > 0 && listing.byPosition() && listing.classNames().size() != folders) {
+      remarks.add(
+          String.format(
+              "labels are positions among the %d class folders in %s, not among all %d; give"
+                  + " --class-map for a model of all classes",
+              listing.classNames().size(), root, folders));
+    }
+    ImageListing readable = listing;
+    if (!unreadable.isEmpty()) {
+      String count = unreadable.size() + " of " + checks.length + " images in " + root;
+      if (!options.skipUnreadable() || unreadable.size() == checks.length) {
+        throw new InputException(
+            count
+                + " cannot be read: "
+                + ImageListing.some(unreadable)
+                + " (the first: "
+                + reasons.get(0)
+                + "); replace or remove them"
+                + (options.skipUnreadable() ? "" : ", or go on without them (--skip-unreadable)"));
+      }
+      int more = unreadable.size() - NAMED;
+      remarks.add(
+          "skipped "
+              + count
+              + " that cannot be read: "
+              + ZipArchive.printable(
+                  String.join(", ", unreadable.subList(0, Math.min(NAMED, unreadable.size()))))
+              + (more > 0 ? ", and " + more + " more" : ""));
+      readable = keep(listing, checks);
+    }
+    return new FolderImages(
+        name, readable, preprocessing, size(readable, checks, preprocessing), remarks);
   }
 
-  private static InputException problem(Path file, Path first, ImageFiles.Size size) {
+  private static Check check(Path file, boolean decode) {
     try {
-      ImageFiles.Size found = ImageFiles.size(file);
-      return found.equals(size)
-          ? null
-          : new InputException(
-              "expected images of one size, got "
-                  + size
-                  + " in "
-                  + first
-                  + " but "
-                  + found
-                  + " in "
-                  + file
-                  + "; resize the images first");
+      ImageFiles.Size size = ImageFiles.size(file);
+      if (decode || !ImageFiles.endsWell(file)) {
+        ImageFiles.decode(file);
+      }
+      return new Check(size, null);
     } catch (InputException e) {
-      return e;
+      return new Check(null, e);
     }
   }
 
-  /** Entries sorted by name, without hidden ones. */
-  private static List<Path> list(Path directory) {
-    try (Stream<Path> entries = Files.list(directory)) {
-      return entries
-          .filter(entry -> !entry.getFileName().toString().startsWith("."))
-          .sorted(Comparator.comparing(entry -> entry.getFileName().toString()))
-          .toList();
-    } catch (IOException e) {
-      throw new InputException("cannot list " + directory + " (" + e + ")", e);
+  private static ImageListing keep(ImageListing all, Check[] checks) {
+    int[] kept = IntStream.range(0, checks.length).filter(i -> checks[i].problem == null).toArray();
+    return new ImageListing(
+        all.root(),
+        Arrays.stream(kept).mapToObj(all.files()::get).toList(),
+        Arrays.stream(kept).map(i -> all.labels()[i]).toArray(),
+        all.classNames(),
+        all.plain(),
+        all.byPosition());
+  }
+
+  private static ImageFiles.Size size(
+      ImageListing listing, Check[] checks, Preprocessing preprocessing) {
+    if (preprocessing.side() > 0) {
+      return new ImageFiles.Size(preprocessing.side(), preprocessing.side());
     }
+    Check[] sound =
+        Arrays.stream(checks).filter(check -> check.problem == null).toArray(Check[]::new);
+    for (int i = 1; i < sound.length; i++) {
+      if (!sound[i].size.equals(sound[0].size)) {
+        throw new InputException(
+            "expected images of one size, got "
+                + sound[0].size
+                + " in "
+                + listing.files().get(0)
+                + " but "
+                + sound[i].size
+                + " in "
+                + listing.files().get(i)
+                + "; name a preprocessing, such as "
+                + String.join(", ", Preprocessing.NAMES));
+      }
+    }
+    return sound[0].size;
+  }
+
+  private static String relative(Path root, Path file) {
+    return root.relativize(file).toString().replace('\\', '/');
+  }
+
+  /** The files, their order and labels. */
+  ImageListing listing() {
+    return listing;
   }
 
   @Override
-  public String name() {
-    return name;
+  public String preprocessing() {
+    return preprocessing.toString();
   }
 
   @Override
-  public int size() {
-    return labels.length;
-  }
-
-  @Override
-  public int channels() {
-    return 3;
-  }
-
-  @Override
-  public int height() {
-    return size.height();
-  }
-
-  @Override
-  public int width() {
-    return size.width();
-  }
-
-  @Override
-  public List<String> classNames() {
-    return classNames;
-  }
-
-  @Override
-  public int label(int index) {
-    return labels[index];
+  public List<String> remarks() {
+    return remarks;
   }
 
   @Override
   public void read(int index, float[] target, int offset) {
-    byte[] pixels = ImageFiles.decode(files.get(index), size);
+    Path file = listing.files().get(Objects.checkIndex(index, size()));
+    ImageFiles.Pixels image = ImageFiles.decode(file);
+    byte[] pixels =
+        preprocessing.apply(image.values(), image.size().height(), image.size().width());
+    if (pixels.length != imageLength()) {
+      throw new InputException(
+          "expected an image of " + width() + "x" + height() + " at " + file + ", it has changed");
+    }
+    Objects.checkFromIndexSize(offset, pixels.length, target.length);
     ByteImages.toUnit(pixels, 0, target, offset, pixels.length);
   }
 
@@ -189,10 +186,17 @@ final class FolderImages implements ImageSet {
   public String sha256() {
     String known = sha256;
     if (known == null) {
+      List<Path> files = listing.files();
       List<String> hashes = files.parallelStream().map(Hashes::sha256).toList();
       Hashes.Builder hash = Hashes.builder().text("folder");
+      if (!preprocessing.equals(Preprocessing.NONE)) {
+        hash.text(preprocessing.name());
+      }
+      if (!listing.plain()) {
+        hash.ints(listing.labels());
+      }
       for (int i = 0; i < hashes.size(); i++) {
-        hash.text(root.relativize(files.get(i)).toString().replace('\\', '/')).text(hashes.get(i));
+        hash.text(relative(listing.root(), files.get(i))).text(hashes.get(i));
       }
       known = hash.hex();
       sha256 = known;

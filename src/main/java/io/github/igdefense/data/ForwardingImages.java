@@ -27,6 +27,11 @@ public abstract class ForwardingImages implements ImageSet {
   }
 
   @Override
+  public List<String> remarks() {
+    return source.remarks();
+  }
+
+  @Override
   public int size() {
     return source.size();
   }

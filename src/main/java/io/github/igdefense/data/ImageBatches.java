@@ -68,14 +68,16 @@ public final class ImageBatches implements Iterator<ImageBatch>, AutoCloseable {
   }
 
   /**
-   * The images at {@code order} (null: all in their order), with up to two decoding threads.
+   * The images at {@code order} (null: all in their order), with up to two decoding threads, eight
+   * for image files, but no more than there are processors.
    *
    * @param order positions in the set, for example a shuffled permutation; copied
    * @param asDouble fill {@link ImageBatch#doubles()} instead of {@link ImageBatch#floats()}
    */
   public static ImageBatches of(ImageSet set, int batchSize, int[] order, boolean asDouble) {
-    return of(
-        set, batchSize, order, asDouble, Math.min(2, Runtime.getRuntime().availableProcessors()));
+    int most = set.isLazy() ? 8 : 2;
+    int threads = Math.min(most, Runtime.getRuntime().availableProcessors());
+    return of(set, batchSize, order, asDouble, threads);
   }
 
   /** As {@link #of(ImageSet, int, int[], boolean)} with a given number of decoding threads. */

@@ -23,7 +23,9 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
  * Decodes JPEG and PNG files to 8-bit RGB as Pillow's {@code convert("RGB")} does: samples are
  * taken as stored, colour profiles and orientation tags are ignored, alpha is dropped, grey is
  * repeated, and four-component JPEGs are inverted CMYK (or YCCK, if their Adobe marker says so)
- * turned to RGB by its integer formula. Stateless and thread-safe.
+ * turned to RGB by its integer formula. Of 16-bit samples the high byte is taken; Pillow does so
+ * for colour too, but saturates 16-bit grey. JPEG data that end early are refused, as Pillow does.
+ * Stateless and thread-safe.
  */
 final class ImageFiles {
   private static final int MAX_SIDE = 1 << 15;
@@ -60,6 +62,9 @@ final class ImageFiles {
     }
   }
 
+  /** A decoded image: 3 × height × width bytes, RGB, CHW. */
+  record Pixels(byte[] values, Size size) {}
+
   /** Whether the name says JPEG or PNG. */
   static boolean isImage(Path file) {
     String name = file.getFileName().toString().toLowerCase(Locale.ROOT);
@@ -76,26 +81,18 @@ final class ImageFiles {
     byte[] start = new byte[1 << 12];
     try (InputStream in = Files.newInputStream(file)) {
       int n = in.readNBytes(start, 0, start.length);
-      Size size = parse(start, n);
+      Size size = ImageHeaders.parse(start, n);
       if (size == null && n == start.length) {
         byte[] rest = in.readNBytes(1 << 24); // long metadata
         byte[] all = java.util.Arrays.copyOf(start, n + rest.length);
         System.arraycopy(rest, 0, all, n, rest.length);
-        size = parse(all, all.length);
+        size = ImageHeaders.parse(all, all.length);
       }
       if (size == null) {
         throw new InputException(
             "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
       }
-      if (size.height < 1
-          || size.width < 1
-          || size.height > MAX_SIDE
-          || size.width > MAX_SIDE
-          || (long) size.height * size.width > MAX_PIXELS) {
-        throw new InputException(
-            "expected an image of at most 2^26 pixels at " + file + ", got " + size);
-      }
-      checkPlausible(size, Files.size(file), file);
+      checkPlausible(checked(size, file), Files.size(file), file);
       return size;
     } catch (IOException e) {
       throw new InputException("cannot read image " + file + " (" + e + ")", e);
@@ -110,66 +107,43 @@ final class ImageFiles {
     }
   }
 
-  private static Size parse(byte[] b, int n) {
-    if (n >= 24 && (b[0] & 0xff) == 0x89 && b[1] == 'P' && b[2] == 'N' && b[3] == 'G') {
-      return b[12] == 'I' && b[13] == 'H' && b[14] == 'D' && b[15] == 'R'
-          ? new Size(big(b, 20, 4), big(b, 16, 4))
-          : null;
+  private static Size checked(Size size, Path file) {
+    if (size.height < 1
+        || size.width < 1
+        || size.height > MAX_SIDE
+        || size.width > MAX_SIDE
+        || (long) size.height * size.width > MAX_PIXELS) {
+      throw new InputException(
+          "expected an image of at most 2^26 pixels at " + file + ", got " + size);
     }
-    return n >= 4 && (b[0] & 0xff) == 0xff && (b[1] & 0xff) == 0xd8 ? parseJpeg(b, n) : null;
-  }
-
-  private static Size parseJpeg(byte[] b, int n) {
-    int at = frame(b, n);
-    return at < 0 ? null : new Size(big(b, at + 5, 2), big(b, at + 7, 2));
-  }
-
-  /** Position of the start-of-frame marker's second byte minus one, or -1. */
-  private static int frame(byte[] b, int n) {
-    int at = 2;
-    while (at + 9 < n) {
-      if ((b[at] & 0xff) != 0xff) {
-        return -1;
-      }
-      int marker = b[at + 1] & 0xff;
-      if (marker == 0xff) {
-        at++;
-      } else if (marker == 1 || marker >= 0xd0 && marker <= 0xd8) {
-        at += 2;
-      } else if (marker >= 0xc0
-          && marker <= 0xcf
-          && marker != 0xc4
-          && marker != 0xc8
-          && marker != 0xcc) {
-        return at;
-      } else if (marker == 0xda || marker == 0xd9) {
-        return -1;
-      } else {
-        int length = big(b, at + 2, 2);
-        if (length < 2) {
-          return -1;
-        }
-        at += 2 + length;
-      }
-    }
-    return -1;
-  }
-
-  private static int big(byte[] b, int at, int count) {
-    int value = 0;
-    for (int i = 0; i < count; i++) {
-      value = value << 8 | b[at + i] & 0xff;
-    }
-    return value;
+    return size;
   }
 
   /**
-   * Decodes a file of known size.
-   *
-   * @return 3 × height × width bytes, CHW
-   * @throws InputException if it cannot be decoded or has another size; names it
+   * Whether the last bytes hold the end marker of a whole file. Without it the file may still be
+   * readable; only decoding tells.
    */
-  static byte[] decode(Path file, Size size) {
+  static boolean endsWell(Path file) {
+    try (java.nio.channels.SeekableByteChannel in = Files.newByteChannel(file)) {
+      int count = (int) Math.min(in.size(), 64);
+      java.nio.ByteBuffer end = java.nio.ByteBuffer.allocate(count);
+      in.position(in.size() - count);
+      while (end.hasRemaining() && in.read(end) >= 0) {
+        // keep reading
+      }
+      String text = new String(end.array(), java.nio.charset.StandardCharsets.ISO_8859_1);
+      return text.contains("\u00ff\u00d9") || text.contains("IEND");
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Decodes a file.
+   *
+   * @throws InputException if it cannot be decoded; names it
+   */
+  static Pixels decode(Path file) {
     byte[] content;
     try {
       if (Files.size(file) > MAX_FILE) {
@@ -179,11 +153,21 @@ final class ImageFiles {
     } catch (IOException e) {
       throw new InputException("cannot read image " + file + " (" + e + ")", e);
     }
-    return decode(content, file, size);
+    return decode(content, file);
+  }
+
+  /** Decodes the content of a file; {@code file} is how messages name it. */
+  static Pixels decode(byte[] content, Path file) {
+    Size size = ImageHeaders.parse(content, content.length);
+    if (size == null) {
+      throw new InputException(
+          "expected a JPEG or PNG image at " + file + ", found something else or a damaged file");
+    }
+    return new Pixels(decode(content, file, checked(size, file)), size);
   }
 
   static byte[] decode(byte[] content, Path file, Size size) {
-    Size found = parse(content, content.length);
+    Size found = ImageHeaders.parse(content, content.length);
     if (found == null || !found.equals(size)) {
       throw new InputException(
           "expected a JPEG or PNG image of "
@@ -195,8 +179,8 @@ final class ImageFiles {
     }
     checkPlausible(size, content.length, file);
     try {
-      if (!isPng(content) && components(content) == 4) {
-        return cmyk(content, size);
+      if (!ImageHeaders.isPng(content) && ImageHeaders.components(content) == 4) {
+        return cmyk(content, file, size);
       }
       BufferedImage image = read(content, file);
       if (image.getHeight() != size.height || image.getWidth() != size.width) {
@@ -215,7 +199,7 @@ final class ImageFiles {
   }
 
   private static BufferedImage read(byte[] content, Path file) throws IOException {
-    boolean png = isPng(content);
+    boolean png = ImageHeaders.isPng(content);
     IOException failure = null;
     // The platform's reader is faster; TwelveMonkeys' also knows many irregular JPEG files.
     for (boolean platform : new boolean[] {true, false}) {
@@ -224,10 +208,18 @@ final class ImageFiles {
           continue;
         }
         ImageReader reader = provider.createReaderInstance();
+        boolean[] cutOff = new boolean[1];
         try (ImageInputStream in =
             new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
           reader.setInput(in, true, true);
-          return reader.read(0);
+          reader.addIIOReadWarningListener((source, text) -> cutOff[0] |= saysCutOff(text));
+          BufferedImage image = reader.read(0);
+          if (cutOff[0]) {
+            throw cutOff(file);
+          }
+          return image;
+        } catch (InputException e) {
+          throw e;
         } catch (IOException e) {
           failure = failure == null ? e : failure;
         } catch (RuntimeException e) {
@@ -241,8 +233,14 @@ final class ImageFiles {
     throw failure == null ? new IOException("no reader for " + file) : failure;
   }
 
-  private static boolean isPng(byte[] content) {
-    return (content[0] & 0xff) == 0x89;
+  /** The platform's reader fills what is missing with grey and only warns. */
+  private static boolean saysCutOff(String warning) {
+    return warning.contains("EOI") || warning.contains("Premature end");
+  }
+
+  private static InputException cutOff(Path file) {
+    return new InputException(
+        "cannot decode image " + file + " (it is cut off); replace or remove the file");
   }
 
   private static boolean isPlatform(ImageReaderSpi provider) {
@@ -253,23 +251,28 @@ final class ImageFiles {
    * Four stored components to RGB; what is stored is the inverted ink, as Adobe's programs write
    * it.
    */
-  private static byte[] cmyk(byte[] content, Size size) throws IOException {
+  private static byte[] cmyk(byte[] content, Path file, Size size) throws IOException {
     ImageReaderSpi provider =
         JPEG_READERS.stream().filter(ImageFiles::isPlatform).findFirst().orElseThrow();
     ImageReader reader = provider.createReaderInstance();
     Raster raster;
+    boolean[] cutOff = new boolean[1];
     try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(content))) {
       reader.setInput(in, true, true);
+      reader.addIIOReadWarningListener((source, text) -> cutOff[0] |= saysCutOff(text));
       raster = reader.readRaster(0, null);
     } finally {
       reader.dispose();
+    }
+    if (cutOff[0]) {
+      throw cutOff(file);
     }
     if (raster.getNumBands() != 4
         || raster.getWidth() != size.width
         || raster.getHeight() != size.height) {
       throw new IOException("its header is wrong");
     }
-    boolean ycck = adobeTransform(content) == 2;
+    boolean ycck = ImageHeaders.adobeTransform(content) == 2;
     int plane = size.height * size.width;
     byte[] target = new byte[3 * plane];
     int[] row = new int[4 * size.width];
@@ -301,29 +304,6 @@ final class ImageFiles {
 
   private static int clamp(int value) {
     return Math.max(0, Math.min(255, value));
-  }
-
-  /** The colour transform of the Adobe marker before the frame, or -1 if there is none. */
-  private static int adobeTransform(byte[] jpeg) {
-    int end = frame(jpeg, jpeg.length);
-    int at = 2;
-    while (at + 15 < end) {
-      int marker = jpeg[at + 1] & 0xff;
-      if (marker == 0xff) {
-        at++; // padding
-        continue;
-      }
-      if (marker == 0xee && jpeg[at + 4] == 'A' && jpeg[at + 5] == 'd' && jpeg[at + 6] == 'o') {
-        return jpeg[at + 15];
-      }
-      at += marker == 1 || marker >= 0xd0 && marker <= 0xd8 ? 2 : 2 + big(jpeg, at + 2, 2);
-    }
-    return -1;
-  }
-
-  private static int components(byte[] jpeg) {
-    int at = frame(jpeg, jpeg.length);
-    return at < 0 ? 3 : jpeg[at + 9];
   }
 
   private static byte[] samples(BufferedImage image) {

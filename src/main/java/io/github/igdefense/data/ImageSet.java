@@ -24,11 +24,16 @@ public interface ImageSet extends AutoCloseable {
   String name();
 
   /**
-   * What was done to the stored pixels besides scaling to [0,1], for example padding; or {@code
-   * none}.
+   * What was done to the stored pixels besides scaling to [0,1], for example padding or a {@link
+   * Preprocessing}; or {@code none}.
    */
   default String preprocessing() {
     return "none";
+  }
+
+  /** What the user of the set has to know, such as images left out; usually empty. */
+  default List<String> remarks() {
+    return List.of();
   }
 
   /** Number of images, at least 1. */
@@ -115,17 +120,37 @@ public interface ImageSet extends AutoCloseable {
   }
 
   /**
-   * The first {@code n / classCount} images of every class (at least one), in the set's order: for
+   * The first {@code n / k} images of each of the k classes that have any, in the set's order: for
    * sets whose images are sorted by class, where the first {@code n} would be of one class alone.
+   * With fewer images than classes, one image of each of {@code n} classes spread over all.
    */
   default ImageSet balanced(int n) {
     if (n < 1) {
       throw new InputException("expected a positive limit on the number of images, got " + n);
     }
-    int perClass = Math.max(1, n / classCount());
-    int[] seen = new int[classCount()];
-    int[] indices = IntStream.range(0, size()).filter(i -> seen[label(i)]++ < perClass).toArray();
+    int[] present = Arrays.stream(labels()).distinct().sorted().toArray();
+    int[] left = new int[classCount()];
+    long classes = present.length;
+    for (int i = 0; i < classes; i++) {
+      left[present[i]] =
+          (int) (n >= classes ? n / classes : (i + 1L) * n / classes - (long) i * n / classes);
+    }
+    int[] indices = IntStream.range(0, size()).filter(i -> left[label(i)]-- > 0).toArray();
     return indices.length == size() ? this : select(indices);
+  }
+
+  /**
+   * True if every class's images stand together, by ascending label, as in folders: the first
+   * images are then all of one class.
+   */
+  default boolean isSortedByClass() {
+    int[] labels = labels();
+    for (int i = 1; i < labels.length; i++) {
+      if (labels[i] < labels[i - 1]) {
+        return false;
+      }
+    }
+    return labels[0] < labels[labels.length - 1];
   }
 
   /** The images at these indices, in this order; repetitions are allowed. The array is copied. */

@@ -79,11 +79,24 @@ public final class Npy {
           expected, header.type.label(), Arrays.toString(header.shape), label, dataLength);
     }
     Bytes data = file.slice(prefix + headerLength, expected);
-    boolean reorder = header.fortran && header.shape.length > 1 && count > 0;
-    if (reorder || header.bigEndian && header.type.bytes() > 1) {
-      data = rearrange(data, header, reorder, (int) Math.min(count, Integer.MAX_VALUE), label);
+    return array(header.type, header.shape, header.fortran, header.bigEndian, data, label);
+  }
+
+  /** An array of values stored in any order; the caller has checked that they fit the shape. */
+  static NpyArray array(
+      ElementType type,
+      long[] shape,
+      boolean fortran,
+      boolean bigEndian,
+      Bytes values,
+      String label) {
+    boolean reorder = fortran && shape.length > 1 && values.length() > 0;
+    if (!reorder && !(bigEndian && type.bytes() > 1)) {
+      return new NpyArray(type, shape, values);
     }
-    return new NpyArray(header.type, header.shape, data);
+    int count = (int) Math.min(values.length() / type.bytes(), Integer.MAX_VALUE);
+    Header header = new Header(type, bigEndian, fortran, shape);
+    return new NpyArray(type, shape, rearrange(values, header, reorder, count, label));
   }
 
   private static Bytes rearrange(

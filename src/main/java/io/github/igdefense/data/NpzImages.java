@@ -2,37 +2,26 @@ package io.github.igdefense.data;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Objects;
-import java.util.stream.IntStream;
 
 /**
  * Images from the arrays {@code x} and {@code y} of a {@code .npz} file, which stay as they are
  * stored.
  */
-final class NpzImages implements ImageSet {
-  private final String name;
+final class NpzImages extends StoredImages {
   private final Npz file;
   private final NpyArray pixels;
-  private final int size;
-  private final int channels;
-  private final int height;
-  private final int width;
-  private final int[] labels;
-  private final List<String> classNames;
 
   private NpzImages(String name, Npz file, NpyArray pixels, int[] labels) {
-    this.name = name;
+    super(
+        name,
+        labels,
+        numbers(Arrays.stream(labels).max().orElseThrow() + 1),
+        (int) pixels.shape()[1],
+        (int) pixels.shape()[2],
+        (int) pixels.shape()[3]);
     this.file = file;
     this.pixels = pixels;
-    long[] shape = pixels.shape();
-    this.size = (int) shape[0];
-    this.channels = (int) shape[1];
-    this.height = (int) shape[2];
-    this.width = (int) shape[3];
-    this.labels = labels;
-    int classes = Arrays.stream(labels).max().orElseThrow() + 1;
-    this.classNames = IntStream.range(0, classes).mapToObj(Integer::toString).toList();
   }
 
   /** Opens a file and checks every value. */
@@ -105,48 +94,13 @@ final class NpzImages implements ImageSet {
   }
 
   @Override
-  public String name() {
-    return name;
-  }
-
-  @Override
-  public int size() {
-    return size;
-  }
-
-  @Override
-  public int channels() {
-    return channels;
-  }
-
-  @Override
-  public int height() {
-    return height;
-  }
-
-  @Override
-  public int width() {
-    return width;
-  }
-
-  @Override
-  public List<String> classNames() {
-    return classNames;
-  }
-
-  @Override
-  public int label(int index) {
-    return labels[index];
-  }
-
-  @Override
   public boolean isDouble() {
     return pixels.type() == ElementType.FLOAT64;
   }
 
   @Override
   public void read(int index, float[] target, int offset) {
-    Objects.checkIndex(index, size);
+    Objects.checkIndex(index, size());
     int length = imageLength();
     long from = (long) index * length;
     if (pixels.type() == ElementType.FLOAT32) {
@@ -164,10 +118,10 @@ final class NpzImages implements ImageSet {
   @Override
   public void read(int index, double[] target, int offset) {
     if (!isDouble()) {
-      ImageSet.super.read(index, target, offset);
+      super.read(index, target, offset);
       return;
     }
-    Objects.checkIndex(index, size);
+    Objects.checkIndex(index, size());
     int length = imageLength();
     for (int i = 0; i < length; i++) {
       target[offset + i] = pixels.getDouble((long) index * length + i);

@@ -51,6 +51,9 @@ public final class PickleReader {
     void build(Object state);
   }
 
+  /** With {@link #viewing}, byte strings longer than this are {@link Bytes} within the file. */
+  static final int VIEW_ABOVE = 1 << 16;
+
   private static final int MAX_LINE = 1 << 16;
   private static final int MAX_INTEGER_BYTES = 512;
 
@@ -62,6 +65,7 @@ public final class PickleReader {
   private List<Object> stack;
   private Deque<List<Object>> outer;
   private Map<Long, Object> memo;
+  private boolean views;
 
   /**
    * Prepares to read.
@@ -76,6 +80,15 @@ public final class PickleReader {
     this.label = label;
     this.imports = imports;
     this.maxOperations = maxOperations;
+  }
+
+  /**
+   * From now on gives byte strings of more than 64 KiB (and long strings of Python 2) as {@link
+   * Bytes} that share the file's memory.
+   */
+  PickleReader viewing() {
+    views = true;
+    return this;
   }
 
   /** Position after the last pickle read. */
@@ -143,15 +156,18 @@ public final class PickleReader {
       case 'F' -> push(floatLine());
       case 'G' -> push(Double.longBitsToDouble(Long.reverseBytes(longValue())));
       case 'S' -> push(quotedLine());
-      case 'T' -> push(text(intValue(), false));
+      case 'T' -> {
+        int length = intValue();
+        push(views && length > VIEW_ABOVE ? view(length) : text(length, false));
+      }
       case 'U' -> push(text(unsignedByte(), false));
       case 'V' -> push(rawUnicode(line()));
       case 'X' -> push(text(intValue() & 0xffffffffL, true));
       case 0x8c -> push(text(unsignedByte(), true));
       case 0x8d -> push(text(longValue(), true));
-      case 'B' -> push(bytes(intValue() & 0xffffffffL));
+      case 'B' -> push(byteString(intValue() & 0xffffffffL));
       case 'C' -> push(bytes(unsignedByte()));
-      case 0x8e, 0x96 -> push(bytes(longValue()));
+      case 0x8e, 0x96 -> push(byteString(longValue()));
       case ']' -> push(new ArrayList<>(0));
       case '}' -> push(new LinkedHashMap<>(0));
       case ')' -> push(List.of());
@@ -510,10 +526,25 @@ public final class PickleReader {
     return new String(content, utf8 ? StandardCharsets.UTF_8 : StandardCharsets.ISO_8859_1);
   }
 
-  private byte[] bytes(long length) {
+  private Object byteString(long length) {
+    return views && length > VIEW_ABOVE ? view(length) : bytes(length);
+  }
+
+  private Bytes view(long length) {
+    checkLength(length);
+    Bytes view = file.slice(at, length);
+    at += length;
+    return view;
+  }
+
+  private void checkLength(long length) {
     if (length < 0 || length > file.length() - at || length > Integer.MAX_VALUE - 8) {
       throw bad("a value of " + length + " bytes runs over the end");
     }
+  }
+
+  private byte[] bytes(long length) {
+    checkLength(length);
     byte[] content = file.get(at, (int) length);
     at += length;
     return content;

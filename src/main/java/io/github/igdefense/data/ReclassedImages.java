@@ -27,7 +27,8 @@ final class ReclassedImages extends ForwardingImages {
     this.classNames = List.copyOf(names.subList(0, classes));
   }
 
-  private ReclassedImages(ImageSet source, List<String> classNames) {
+  /** With names for at least as many classes as the source has. */
+  ReclassedImages(ImageSet source, List<String> classNames) {
     super(source);
     this.classNames = classNames;
   }

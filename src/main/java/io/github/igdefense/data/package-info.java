@@ -1,6 +1,6 @@
 /**
- * Labelled image sets as batches, and the file formats of data: IDX, CIFAR binaries, image folders,
- * NumPy arrays; beneath them checked readers for zip archives and pickles, hashes and atomic
+ * Labelled image sets as batches, and the file formats of data: IDX, CIFAR, image folders and
+ * lists, NumPy arrays; beneath them checked readers for zip archives and pickles, hashes and atomic
  * writing. Knows no other package of this project.
  *
  * <p>Every reader treats its input as untrusted: sizes are checked before memory is reserved,

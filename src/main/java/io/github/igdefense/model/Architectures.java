@@ -119,6 +119,17 @@ final class Architectures {
     return List.copyOf(names);
   }
 
+  /**
+   * Checks a name.
+   *
+   * @throws InputException listing the names there are
+   */
+  static void check(String name) {
+    if (!name.equals(Networks.AUTO)) {
+      choose(name);
+    }
+  }
+
   private static Choice choose(String name) {
     Choice named = NAMED.get(name);
     if (named != null) {

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -34,7 +35,7 @@ final class NetworkCompiler {
 
   private final StateDict state;
   private final Dtype dtype;
-  private final List<Tensor> owned = new ArrayList<>();
+  private final List<Pointer> owned = new ArrayList<>();
 
   private NetworkCompiler(StateDict state, Dtype dtype) {
     this.state = state;
@@ -65,7 +66,7 @@ final class NetworkCompiler {
       return network;
     } finally {
       if (!done) {
-        compiler.owned.forEach(Tensors::free);
+        compiler.owned.forEach(Pointer::releaseReference);
       }
     }
   }
@@ -123,7 +124,7 @@ final class NetworkCompiler {
   }
 
   private Step stem(NetworkDescription net, Optional<InputNormalization> normalization) {
-    Convolution conv = fold(net.stem().conv(), net.stem().norm());
+    Convolution conv = convolution(net.stem().conv(), net.stem().norm());
     Nonlinearity activation = net.stem().norm() == null ? Nonlinearity.IDENTITY : net.activation();
     Step step = x -> activation.apply(conv.apply(x));
     if (net.stem().maxPool()) {
@@ -165,27 +166,34 @@ final class NetworkCompiler {
     int n = block.path().size();
     if (block instanceof PreActivation pre) {
       for (int i = 0; i < n; i++) {
-        path.add(fold(pre.path().get(i), i + 1 < n ? pre.norms().get(i + 1) : null));
+        path.add(convolution(pre.path().get(i), i + 1 < n ? pre.norms().get(i + 1) : null));
       }
       return new CompiledBlock(
           affine(pre.norms().get(0), activation),
           List.copyOf(path),
-          pre.shortcut() == null ? null : fold(pre.shortcut(), null),
+          pre.shortcut() == null ? null : convolution(pre.shortcut(), null),
           pre.rawShortcut(),
           activation,
           false);
     }
     PostActivation post = (PostActivation) block;
     for (int i = 0; i < n; i++) {
-      path.add(fold(post.path().get(i), post.norms().get(i)));
+      path.add(convolution(post.path().get(i), post.norms().get(i)));
     }
     return new CompiledBlock(
         null,
         List.copyOf(path),
-        post.shortcut() == null ? null : fold(post.shortcut(), post.shortcutNorm()),
+        post.shortcut() == null ? null : convolution(post.shortcut(), post.shortcutNorm()),
         false,
         activation,
         true);
+  }
+
+  /** The folded convolution, with what it keeps beside its tensors owned by the network. */
+  private Convolution convolution(Conv conv, Norm norm) {
+    Convolution folded = fold(conv, norm);
+    owned.add(folded.biasArgument());
+    return folded;
   }
 
   /** γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) in float64. */

@@ -152,9 +152,13 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, Path checkpoint, Dtype dtype, String normalization) {
+    Architectures.check(architecture);
+    if (!normalization.equals(InputNormalizations.AUTO)) {
+      InputNormalizations.parse(normalization);
+    }
     Checkpoint file = CheckpointReader.read(checkpoint);
     try {
-      return build(architecture, file.state(), dtype, normalization, file.sha256());
+      describe(architecture, file.state());
     } catch (InputException e) {
       throw new InputException(
           checkpoint
@@ -164,6 +168,11 @@ public final class Networks {
               + e.getMessage()
               + Architectures.hint(file.state()),
           e);
+    }
+    try {
+      return build(architecture, file.state(), dtype, normalization, file.sha256());
+    } catch (InputException e) {
+      throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
   }
 

@@ -48,7 +48,9 @@ public record Opening(
   public record ChannelActivation(Tensor scale, Tensor shift, Nonlinearity nonlinearity) {
     /** The map of x [N,U,H,W], a new tensor. */
     public Tensor apply(Tensor x) {
-      return nonlinearity.apply(x.mul(scale.view(1, -1, 1, 1)).add(shift.view(1, -1, 1, 1)));
+      Tensor mapped = x.mul(scale.view(1, -1, 1, 1));
+      mapped.add_(shift.view(1, -1, 1, 1));
+      return nonlinearity.apply(mapped);
     }
   }
 

@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
@@ -78,7 +79,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       Optional<InputNormalization> normalization,
       List<Stage> stages,
       LinearHead head,
-      List<Tensor> owned,
+      List<? extends Pointer> owned,
       String sha256,
       List<String> warnings,
       List<String> notes) {
@@ -132,8 +133,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.layers = List.copyOf(maskable);
   }
 
-  private static Runnable releaseOf(List<Tensor> owned) {
-    return () -> owned.forEach(Tensors::free);
+  private static Runnable releaseOf(List<? extends Pointer> owned) {
+    return () -> owned.forEach(Pointer::releaseReference);
   }
 
   /**

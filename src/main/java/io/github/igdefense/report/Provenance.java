@@ -16,6 +16,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param rankingSha256 its SHA-256
  * @param dataName the data, as given or by name
  * @param dataSha256 SHA-256 of the images and labels used
+ * @param dataPreprocessing what was done to the stored pixels besides scaling to [0,1], or "none"
  * @param imagesAsked images asked for
  * @param imagesUsed images that were there and used
  * @param dtype float32, float64 or bfloat16
@@ -36,6 +37,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
   "rankingSha256",
   "dataName",
   "dataSha256",
+  "dataPreprocessing",
   "imagesAsked",
   "imagesUsed",
   "dtype",
@@ -56,6 +58,7 @@ public record Provenance(
     String rankingSha256,
     String dataName,
     String dataSha256,
+    String dataPreprocessing,
     long imagesAsked,
     long imagesUsed,
     String dtype,
@@ -82,6 +85,7 @@ public record Provenance(
     private String rankingSha256;
     private String dataName;
     private String dataSha256;
+    private String dataPreprocessing;
     private long imagesAsked;
     private long imagesUsed;
     private String dtype;
@@ -125,6 +129,12 @@ public record Provenance(
       return this;
     }
 
+    /** What was done to the stored pixels of the data. */
+    public Builder preprocessing(String text) {
+      dataPreprocessing = text;
+      return this;
+    }
+
     /** The machine: processor, device, threads. */
     public Builder machine(String cpu, String device, int threads) {
       this.cpu = cpu;
@@ -158,6 +168,7 @@ public record Provenance(
           rankingSha256,
           dataName,
           dataSha256,
+          dataPreprocessing,
           imagesAsked,
           imagesUsed,
           dtype,

@@ -28,6 +28,7 @@ final class ProvenanceTable {
                     + " of "
                     + Numbers.count(p.imagesAsked())
                     + " images asked for"));
+    rows.put("Preprocessing", p.dataPreprocessing());
     rows.put("Data SHA-256", p.dataSha256());
     rows.put("Model", joined(p.arch(), p.modelFile()));
     rows.put("Model SHA-256", p.modelSha256());

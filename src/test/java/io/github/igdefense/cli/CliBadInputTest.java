@@ -104,7 +104,12 @@ class CliBadInputTest {
         new Case(PREDICT + "--data IMAGES --checkpoint IN/deep.safetensors", "layer1.2.", "rn18"),
         new Case(
             PREDICT + "--data IMAGES --checkpoint embedded:nothing", "fashion-mnist", "nothing"),
-        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "resnet"),
+        new Case(PREDICT + GOOD + "--arch resnet", "rn18", "wrn-DEPTH-WIDTH", "resnet"),
+        new Case(PREDICT + GOOD + "--arch wrn-33-10", "6n+4", "wrn-33-10"),
+        new Case(PREDICT + GOOD + "--arch wrn", "conv1", "its tensors fit rn18"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5", "imagenet", "'0.5'"),
+        new Case(PREDICT + GOOD + "--input-normalization 0.5,0", "positive deviations"),
+        new Case(PREDICT + GOOD + "--input-normalization 0,0,1,1", "3 channels", "2 values"),
         // Layers, units and rankings.
         new Case(RANK + "--data IMAGES --layer layer9", "layer1", "layer4", "'layer9'"),
         new Case(RANKED + "--layer bn1", "layer3 with 32 units", "'bn1'"),

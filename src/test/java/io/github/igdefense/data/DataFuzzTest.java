@@ -13,12 +13,12 @@ import java.util.Arrays;
  * DataFuzzTestInputs}; {@code scripts/fuzz.sh} runs millions of mutated inputs.
  */
 class DataFuzzTest {
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void npy(byte[] input) {
     FuzzContract.check(() -> Npy.parse(Bytes.of(input), "input.npy").asDouble());
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void npz(byte[] input) {
     Path file = FuzzContract.file(input);
     FuzzContract.check(
@@ -31,14 +31,14 @@ class DataFuzzTest {
         });
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void idx(byte[] input) {
     FuzzContract.check(() -> Idx.read(Bytes.of(input), "images", 3));
     FuzzContract.check(() -> Idx.read(Bytes.of(input), "labels", 1));
   }
 
   /** The first byte says which data set and whether to fill up the last record. */
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void cifarBinary(byte[] input) {
     int flags = input.length == 0 ? 0 : input[0];
     int classes = (flags & 1) == 0 ? 10 : 100;
@@ -53,13 +53,23 @@ class DataFuzzTest {
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
-    FuzzContract.check(() -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes)));
+    FuzzContract.check(
+        () -> readAll(CifarImages.open("cifar", directory, Split.TEST, classes, false)));
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void cifarArchive(byte[] input) {
     Path file = FuzzContract.file(input);
-    FuzzContract.check(() -> readAll(CifarImages.open("cifar", file, Split.TEST, 10)));
+    FuzzContract.check(() -> readAll(CifarImages.open("cifar", file, Split.TEST, 10, false)));
+  }
+
+  /** A batch of the Python version. */
+  @FuzzTest(maxDuration = "")
+  void cifarPickle(byte[] input) {
+    Bytes bytes = Bytes.of(input);
+    FuzzContract.check(() -> CifarPickle.read(bytes, "data_batch_1", 10, false));
+    FuzzContract.check(() -> CifarPickle.read(bytes, "train", 100, false));
+    FuzzContract.check(() -> CifarPickle.classNames(bytes, Path.of("meta"), 100, true));
   }
 
   private static void readAll(ImageSet images) {
@@ -70,9 +80,11 @@ class DataFuzzTest {
   }
 
   /** JPEG and PNG, as in class folders. */
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void image(byte[] input) {
     Path file = FuzzContract.file(input);
-    FuzzContract.check(() -> ImageFiles.decode(file, ImageFiles.size(file)));
+    FuzzContract.check(() -> ImageFiles.size(file));
+    FuzzContract.check(() -> ImageFiles.decode(file));
+    ImageFiles.endsWell(file);
   }
 }

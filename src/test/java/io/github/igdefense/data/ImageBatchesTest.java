@@ -52,7 +52,7 @@ class ImageBatchesTest {
   }
 
   /** Counts what is decoded, and can fail on purpose. */
-  private static final class Counting implements ImageSet {
+  private static class Counting implements ImageSet {
     final AtomicInteger reads = new AtomicInteger();
 
     @Override
@@ -115,6 +115,47 @@ class ImageBatchesTest {
     batches.close();
     batches.close();
     assertThatThrownBy(batches::next).isInstanceOf(IllegalStateException.class);
+  }
+
+  /** Two batches must be in decoding at once for either to go on; 1,000 images, a window of 30. */
+  @Test
+  void aLazySetLargerThanTheWindowIsDecodedInParallelInOrderAndInBoundedMemory() {
+    java.util.concurrent.CyclicBarrier both = new java.util.concurrent.CyclicBarrier(2);
+    AtomicInteger decoded = new AtomicInteger();
+    Counting lazy =
+        new Counting() {
+          @Override
+          public boolean isLazy() {
+            return true;
+          }
+
+          @Override
+          public int size() {
+            return 600; // an even number of batches of 10
+          }
+
+          @Override
+          public void read(int index, float[] target, int offset) {
+            if (index % 10 == 0) {
+              try {
+                both.await(20, java.util.concurrent.TimeUnit.SECONDS);
+              } catch (Exception e) {
+                throw new IllegalStateException("batches are not decoded in parallel", e);
+              }
+            }
+            target[offset] = index;
+            decoded.incrementAndGet();
+          }
+        };
+    try (ImageBatches batches = ImageBatches.of(lazy, 10, null, false, 2)) {
+      for (int seen = 0; seen < 600; seen += 10) {
+        ImageBatch batch = batches.next();
+        for (int i = 0; i < 10; i++) {
+          assertThat(batch.floats()[i]).isEqualTo(seen + i);
+        }
+        assertThat(decoded.get()).isLessThanOrEqualTo(seen + 10 + 30);
+      }
+    }
   }
 
   @Test

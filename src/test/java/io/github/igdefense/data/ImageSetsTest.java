@@ -177,6 +177,20 @@ class ImageSetsTest {
   }
 
   @Test
+  void balancedLimitsGiveNoMoreThanWasAskedFor() {
+    int[] labels = {0, 0, 0, 2, 2, 2, 3, 5, 5, 5};
+    ImageSet set = npz(NpyArray.of(new byte[10], 10, 1, 1, 1), NpyArray.of(labels, labels.length));
+    assertThat(set.isSortedByClass()).isTrue();
+    assertThat(set.balanced(8).labels()).containsExactly(0, 0, 2, 2, 3, 5, 5);
+    assertThat(set.balanced(4).labels()).containsExactly(0, 2, 3, 5);
+    assertThat(set.balanced(3).labels()).containsExactly(2, 3, 5);
+    assertThat(set.balanced(1).labels()).containsExactly(5);
+    assertThat(set.balanced(100)).isSameAs(set);
+    assertThat(ImageSets.open("embedded").isSortedByClass()).isFalse();
+    assertThat(set.limit(3).isSortedByClass()).isFalse();
+  }
+
+  @Test
   void idxIsReadPlainAndCompressed() throws Exception {
     Path dir = Files.createDirectories(directory.resolve("mnist"));
     byte[] pixels = new byte[3 * 28 * 28];
@@ -280,7 +294,7 @@ class ImageSetsTest {
       contents[f][3073] = 9;
       String name = f < 5 ? "data_batch_" + (f + 1) + ".bin" : "test_batch.bin";
       Files.write(inner.resolve(name), contents[f]);
-      tarEntry(tar, "cifar-10-batches-bin/" + name, contents[f]);
+      Tars.entry(tar, "cifar-10-batches-bin/" + name, contents[f]);
     }
     tar.write(new byte[1024]);
     Path archive = directory.resolve("cifar-10-binary.tar.gz");
@@ -312,21 +326,5 @@ class ImageSetsTest {
         .hasMessageContaining("test.bin");
     assertThatThrownBy(() -> ImageSets.open("cifar10:" + golden("a1n.pt")))
         .isInstanceOf(InputException.class);
-  }
-
-  private static void tarEntry(OutputStream tar, String name, byte[] content) throws IOException {
-    byte[] header = new byte[512];
-    put(header, 0, name);
-    put(header, 124, String.format("%011o", content.length));
-    put(header, 257, "ustar");
-    header[156] = '0';
-    tar.write(header);
-    tar.write(content);
-    tar.write(new byte[(512 - content.length % 512) % 512]);
-  }
-
-  private static void put(byte[] target, int at, String text) {
-    byte[] bytes = text.getBytes(java.nio.charset.StandardCharsets.US_ASCII);
-    System.arraycopy(bytes, 0, target, at, bytes.length);
   }
 }

@@ -332,6 +332,17 @@ class ArchitecturesTest {
   }
 
   @Test
+  void closingFreesWhatTheConvolutionsHold() {
+    StagedNetwork network = Networks.random("rn18", 3, 4, 10, 1, Dtype.FLOAT32);
+    Convolution first = network.opening(network.layer("layer1")).orElseThrow().first();
+    assertThat(first.weight().referenceCount()).isEqualTo(1);
+    assertThat(first.biasArgument().referenceCount()).isEqualTo(1);
+    network.close();
+    assertThat(first.weight().referenceCount()).isLessThan(1);
+    assertThat(first.biasArgument().referenceCount()).isLessThan(1);
+  }
+
+  @Test
   void imageNetFamiliesTakeAnySizeFrom32() {
     try (StagedNetwork network = Networks.random("imagenet-rn18", 3, 4, 5, 1, Dtype.FLOAT32);
         PointerScope scope = new PointerScope()) {

@@ -24,8 +24,14 @@ import org.junit.jupiter.params.provider.MethodSource;
  * {@link PlainNetwork}, and the cuts against the whole.
  */
 class FamiliesTest {
-  /** Rounding of eight bits through up to a hundred layers, relative to the largest logit. */
-  private static final double BFLOAT16_BOUND = 0.1;
+  /** Largest difference of a logit, relative to the largest logit; 3e-15 was seen. */
+  private static final double FLOAT64_BOUND = 1e-13;
+
+  /** The same for float32; 1.1e-6 was seen, in 34 layers. */
+  private static final double FLOAT32_BOUND = 1e-5;
+
+  /** The same for bfloat16 (8 bits); 0.017 was seen. */
+  private static final double BFLOAT16_BOUND = 0.05;
 
   /**
    * A network to test.
@@ -109,12 +115,10 @@ class FamiliesTest {
     NetworkSizes withTail = new NetworkSizes(3, 4, 4, false, 4, 1, List.of(2, 2, 2, 2), true, 7);
     return Stream.of(
         named("cifar-resnet", "rn18", 4),
-        named("cifar-resnet", "rn34", 4),
         named("cifar-resnet", "rn50", 4),
         named("wrn", "wrn-10-2", 4),
         named("wrn", "wrn-16-1", 4),
         named("preact-resnet", "preact-rn18", 4),
-        named("preact-resnet", "preact-rn34", 4),
         named("preact-resnet", "preact-rn50", 4),
         new Case(
             "preact-resnet",
@@ -127,12 +131,21 @@ class FamiliesTest {
         named("dm-preact-resnet", "dm-preact-rn18", 4),
         named("dm-preact-resnet-relu", "dm-preact-rn34-relu", 4),
         named("imagenet-resnet", "imagenet-rn18", 4),
-        named("imagenet-resnet", "imagenet-rn34", 4),
         named("imagenet-resnet", "imagenet-rn50", 4),
-        named("imagenet-resnet", "imagenet-rn101", 4),
         named("imagenet-resnet", "imagenet-wrn50-2", 4),
-        named("imagenet-resnet", "resnext50-32x4d", 16),
-        named("imagenet-resnet", "resnext101-32x8d", 16));
+        named("imagenet-resnet", "resnext50-32x4d", 16));
+  }
+
+  /** The same blocks in greater number: forward passes alone. */
+  static Stream<Case> casesWithDeeperOnes() {
+    return Stream.concat(
+        cases(),
+        Stream.of(
+            named("cifar-resnet", "rn34", 4),
+            named("preact-resnet", "preact-rn34", 4),
+            named("imagenet-resnet", "imagenet-rn34", 4),
+            named("imagenet-resnet", "imagenet-rn101", 4),
+            named("imagenet-resnet", "resnext101-32x8d", 16)));
   }
 
   private static double worst(double[] actual, double[] expected) {
@@ -147,7 +160,7 @@ class FamiliesTest {
   }
 
   @ParameterizedTest
-  @MethodSource("cases")
+  @MethodSource("casesWithDeeperOnes")
   void foldedLogitsEqualThePublishedComputation(Case network) {
     StateDict state = network.state();
     try (PointerScope scope = new PointerScope();
@@ -162,8 +175,8 @@ class FamiliesTest {
           Tensor logits = compiled.logits(images);
           double bound =
               switch (dtype) {
-                case FLOAT64 -> 1e-11;
-                case FLOAT32 -> 1e-4;
+                case FLOAT64 -> FLOAT64_BOUND;
+                case FLOAT32 -> FLOAT32_BOUND;
                 case BFLOAT16 -> BFLOAT16_BOUND;
               };
           assertThat(worst(Tensors.toDoubles(logits), expected)).as("%s", dtype).isLessThan(bound);
