@@ -121,6 +121,18 @@ def cifar():
         seed("data/DataFuzzTest", "cifarArchive", name, content.rstrip(b"\0") + bytes(64) if name == "tar" else content)
 
 
+    import pickle
+    data = np.zeros((1, 3072), "u1")
+    for protocol in (2, 4):
+        for name, value in (
+            ("cifar10", {b"batch_label": b"one", b"labels": [3], b"data": data, b"filenames": [b"x.png"]}),
+            ("cifar100", {b"fine_labels": [99], b"coarse_labels": [19], b"data": data}),
+            ("fortran", {"labels": np.array([3]), "data": np.asfortranarray(data)}),
+            ("meta", {b"fine_label_names": [b"a"] * 100, b"coarse_label_names": [b"b"] * 20}),
+        ):
+            seed("data/DataFuzzTest", "cifarPickle", f"{name}_{protocol}", pickle.dumps(value, protocol))
+
+
 def images():
     rng = np.random.default_rng(1)
     rgb = Image.fromarray(rng.integers(0, 256, (9, 10, 3), "u1"))

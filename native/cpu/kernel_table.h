@@ -19,8 +19,46 @@ struct Strides {
 // order however the units are shared among threads.
 constexpr int64_t kUnitBlock = 16;
 
+// Lines of L = 64/sizeof(T) units that top_images takes from a row at a time.
+constexpr int64_t kTopLines = 4;
+
+// Scratch of top_images for one worker.
+template <typename T>
+struct TopImagesScratch {
+  T* packed;            // [kTopLines][n][L]
+  T* maxima;            // [kTopLines][n][L]
+  int32_t* candidates;  // [L][n]
+  T* values;            // [2n]
+  int32_t* indices;     // [2n]
+  T* work;              // [n]
+};
+
 template <typename T>
 struct KernelTable {
+  // out[j*top + r]: the image of r-th largest q[i,u0+j], j < count <= kTopLines*L, equal ones by index; row
+  // length `units`. Returns the position i*units+u of a NaN, or -1.
+  int64_t (*top_images)(const T* q, int64_t n, int64_t units, int64_t u0, int64_t count, int64_t top,
+                        const TopImagesScratch<T>& memory, int32_t* out);
+
+  // Of rows [i0,i1) of p [N,K]: the largest value, and 1/sum_k exp(scale*(p - largest)). Returns the position
+  // i*k+c of a value that is not finite, or -1.
+  int64_t (*cdir_rows)(const T* p, int64_t k, int64_t i0, int64_t i1, double scale, T* row_max,
+                       T* row_factor);
+
+  // out[t][i][j] = softmax(scale*p)[i, (tile0+t)*L + j], t < tiles, i in [i0,i1), j < L = 64/sizeof(T); 0 where
+  // labels are given and the concept is not the image's.
+  void (*cdir_tiles)(const T* p, int64_t n, int64_t k, int64_t i0, int64_t i1, int64_t tile0, int64_t tiles,
+                     double scale, const T* row_max, const T* row_factor, const int64_t* labels, T* out);
+
+  // scores[u][j] = sum_r log(offset[r] + weight[r]*tile[indices[u*top+r]][j]) - shift*log 2 for u in [u0,u1).
+  // `block` such factors multiply without overflow or underflow.
+  void (*cdir_units)(const T* tile, const int32_t* indices, int64_t u0, int64_t u1, int64_t top,
+                     const T* weight, const T* offset, int64_t block, double shift, double* scores);
+
+  // out[u*k + c0+j] = scores[u][j] - lambda*log(mean_u exp(scores[u][j])) for all units, j < columns.
+  void (*cdir_finish)(const double* scores, int64_t units, double lambda, int64_t columns, int64_t c0,
+                      int64_t k, double* out);
+
   // class_sums[labels[i], u] += |mean_s a[i,u,s]| (signed: the mean) for i in [0,n), u in [u0,u1); row length
   // `units`. u0 is a multiple of kUnitBlock.
   void (*loo_accumulate)(const T* a, Strides stride, int64_t n, int64_t u0, int64_t u1, int64_t s,
@@ -76,6 +114,8 @@ struct KernelTable {
   void fill_loo_penultimate(KernelTable<double>* table); \
   void fill_masked_head(KernelTable<float>* table);      \
   void fill_masked_head(KernelTable<double>* table);     \
+  void fill_cdir_score(KernelTable<float>* table);       \
+  void fill_cdir_score(KernelTable<double>* table);      \
   }
 
 IGD_DECLARE_KERNELS(portable)

@@ -38,15 +38,21 @@ struct Dispatcher {
     portable::fill_loo_penultimate(&tables[0].f64);
     portable::fill_masked_head(&tables[0].f32);
     portable::fill_masked_head(&tables[0].f64);
+    portable::fill_cdir_score(&tables[0].f32);
+    portable::fill_cdir_score(&tables[0].f64);
 #if defined(IGD_HAVE_X86_ISAS)
     avx2::fill_loo_penultimate(&tables[1].f32);
     avx2::fill_loo_penultimate(&tables[1].f64);
     avx2::fill_masked_head(&tables[1].f32);
     avx2::fill_masked_head(&tables[1].f64);
+    avx2::fill_cdir_score(&tables[1].f32);
+    avx2::fill_cdir_score(&tables[1].f64);
     avx512::fill_loo_penultimate(&tables[2].f32);
     avx512::fill_loo_penultimate(&tables[2].f64);
     avx512::fill_masked_head(&tables[2].f32);
     avx512::fill_masked_head(&tables[2].f64);
+    avx512::fill_cdir_score(&tables[2].f32);
+    avx512::fill_cdir_score(&tables[2].f64);
     __builtin_cpu_init();
     const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&

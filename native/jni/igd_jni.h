@@ -98,4 +98,17 @@ static inline int igd_jni_masked_head_backward(int dtype, int64_t grad_logits, i
       stride_n, stride_u, stride_s, (void*)(intptr_t)grad_first_logits);
 }
 
+static inline int igd_jni_top_images(int dtype, int64_t q, int64_t n, int64_t u, int64_t top,
+                                     int64_t indices) noexcept {
+  return (int)igd_top_images(dtype, (const void*)(intptr_t)q, n, u, top, (int32_t*)(intptr_t)indices);
+}
+
+static inline int igd_jni_cdir_score(int dtype, int64_t p, int64_t n, int64_t k, double scale, int64_t labels,
+                                     int64_t indices, int64_t u, int64_t top, int64_t rank_weight,
+                                     double min_prob, double lambda, int64_t scores) noexcept {
+  return (int)igd_cdir_score(dtype, (const void*)(intptr_t)p, n, k, scale, (const int64_t*)(intptr_t)labels,
+                             (const int32_t*)(intptr_t)indices, u, top, (const double*)(intptr_t)rank_weight,
+                             min_prob, lambda, (double*)(intptr_t)scores);
+}
+
 #endif  // IGD_JNI_H_

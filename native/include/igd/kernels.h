@@ -2,7 +2,8 @@
  * igdefense native kernels: plain C API over raw pointers, sizes and strides.
  *
  * Conventions that hold for every function below
- * - Symbols: N images, U units (channels) of the masked layer, S = H*W positions per unit, K classes.
+ * - Symbols: N images, U units (channels) of the masked layer, S = H*W positions per unit, K classes (or
+ *   concepts).
  * - `dtype` is an igd_dtype; every `void*` array has that element type, other arrays the type written.
  * - An activation tensor a[N,U,S] is a pointer and three strides counted in elements: element (n,u,s) lies
  *   at a[n*stride_n + u*stride_u + s*stride_s]. NCHW is (U*S, S, 1), channels-last (U*S, 1, U), pooled
@@ -215,6 +216,38 @@ IGD_API igd_status igd_masked_head_backward(int dtype, const void* grad_logits, 
                                             int64_t n, int64_t u, int64_t s, int64_t k, int own_first_logits,
                                             void* grad_a, int64_t stride_n, int64_t stride_u,
                                             int64_t stride_s, void* grad_first_logits);
+
+/*
+ * CD-IR, step 1: the images that activate a unit most, in descending order, equal ones by index.
+ *   indices[u,r] = image of the r-th largest q[:,u]
+ * q       [N,U] float32|float64, the pooled activations; infinities are ordered; a NaN is refused with its
+ *         image and unit (the one error after which an output, indices, is undefined)
+ * top     1 <= top <= N (at most 2^30 images)
+ * indices [U,top]
+ * Cost: reads q once; about 2*N*U comparisons in vectors, then O(top) candidates per unit are ordered (all N of them where
+ * 3*top > N).
+ */
+IGD_API igd_status igd_top_images(int dtype, const void* q, int64_t n, int64_t u, int64_t top,
+                                  int32_t* indices);
+
+/*
+ * CD-IR, step 2 (CLIP-Dissect's soft WPMI, WPMI and their variants by label), without the gathered tensor
+ * [U,top,K]: S = softmax_k(scale*p); with labels, S[i,k] = 0 where k != labels[i];
+ *   L[u,k] = sum_r log(1 + rank_weight[r]*(S[indices[u,r],k] - 1) + min_prob)
+ *   scores[u,k] = L[u,k] - lambda*(logsumexp_u L[u,k] - log U)
+ * p           [N,K] float32|float64, image-text cosines; a value that is not finite is refused
+ * scale       1e-6 to 1e6
+ * labels      [N], 0 <= label < K, or NULL
+ * indices     [U,top], images; 1 <= top <= N
+ * rank_weight [top], 0 to 1, and 1 - rank_weight + min_prob >= 1e-12 (all 1: plain WPMI)
+ * min_prob    0 to 1
+ * scores      [U,K] float64. S and the factors under the logarithm are computed in dtype (see the file's
+ *             header for the error: below 1e-13*top, float32 about 1e-7*top), the rest in float64.
+ * Cost: U*top*K fused multiply-adds and as many multiplications; reads p twice, writes scores once.
+ */
+IGD_API igd_status igd_cdir_score(int dtype, const void* p, int64_t n, int64_t k, double scale,
+                                  const int64_t* labels, const int32_t* indices, int64_t u, int64_t top,
+                                  const double* rank_weight, double min_prob, double lambda, double* scores);
 
 #ifdef __cplusplus
 } /* extern "C" */

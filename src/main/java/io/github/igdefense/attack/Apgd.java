@@ -31,21 +31,45 @@ public record Apgd(
   /** The published share of improving steps. */
   public static final double DEFAULT_RHO = 0.75;
 
-  /** What an untargeted Auto-PGD maximises. */
+  /** What an untargeted gradient attack maximises. */
   public enum Loss {
     /** Cross-entropy. */
-    CE("ce", 2),
+    CE("ce", 2, (y, target) -> LogitLosses.crossEntropy(y)),
     /** Difference of logits ratio; needs three classes. */
-    DLR("dlr", 3),
+    DLR("dlr", 3, (y, target) -> LogitLosses.dlr(y)),
     /** Carlini and Wagner's margin. */
-    CW("cw", 2);
+    CW("cw", 2, (y, target) -> LogitLosses.margin(y));
 
     private final String label;
     private final int classes;
+    private final Objective objective;
 
-    Loss(String label, int classes) {
+    Loss(String label, int classes, Objective objective) {
       this.label = label;
       this.classes = classes;
+      this.objective = objective;
+    }
+
+    /**
+     * Parses {@code ce}, {@code dlr} or {@code cw}.
+     *
+     * @throws InputException naming the three
+     */
+    public static Loss parse(String text) {
+      for (Loss loss : values()) {
+        if (loss.label.equals(text)) {
+          return loss;
+        }
+      }
+      throw new InputException("expected loss ce, dlr or cw, got '" + text + "'");
+    }
+
+    Objective objective() {
+      return objective;
+    }
+
+    void requireClasses(String attack, int present) {
+      LogitLosses.requireClasses(attack, classes, present);
     }
 
     @Override
@@ -84,12 +108,12 @@ public record Apgd(
     }
   }
 
-  /** The same with this many restarts. */
+  @Override
   public Apgd withRestarts(int count) {
     return new Apgd(loss, norm, epsilon, steps, count, eotIterations, rho, largerEpsilon);
   }
 
-  /** The same with gradients averaged over this many evaluations of a random model. */
+  @Override
   public Apgd withEot(int iterations) {
     return new Apgd(loss, norm, epsilon, steps, restarts, iterations, rho, largerEpsilon);
   }
@@ -119,17 +143,13 @@ public record Apgd(
   @Override
   public AttackResult run(
       DifferentiableClassifier model, Tensor x, long[] labels, AttackContext context) {
-    LogitLosses.requireClasses(name(), loss.classes, model.classCount());
-    return Rounds.restarts(
+    loss.requireClasses(name(), model.classCount());
+    return new Rounds(
             this,
+            0,
             restarts,
             eotIterations,
-            y ->
-                switch (loss) {
-                  case CE -> LogitLosses.crossEntropy(y);
-                  case DLR -> LogitLosses.dlr(y);
-                  case CW -> LogitLosses.margin(y);
-                },
+            loss.objective(),
             new ApgdRun(norm, epsilon.value(), steps, rho, largerEpsilon))
         .execute(model, x, labels, context);
   }

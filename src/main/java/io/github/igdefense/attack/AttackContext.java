@@ -19,6 +19,7 @@ public final class AttackContext implements AutoCloseable {
   private final long seed;
   private final AttackListener listener;
   private final PointSelection selection;
+  private final RunOrder order;
   private final Trace trace;
 
   private AttackContext(
@@ -27,44 +28,57 @@ public final class AttackContext implements AutoCloseable {
       long seed,
       AttackListener listener,
       PointSelection selection,
+      RunOrder order,
       Trace trace) {
     this.rng = Objects.requireNonNull(rng, "rng");
     this.ownsRng = ownsRng;
     this.seed = seed;
     this.listener = Objects.requireNonNull(listener, "listener");
     this.selection = Objects.requireNonNull(selection, "selection");
+    this.order = Objects.requireNonNull(order, "order");
     this.trace = trace;
   }
 
   /** A context with a stream of its own, for correctly classified images. Close it. */
   public static AttackContext seeded(long seed) {
     return new AttackContext(
-        new Rng(seed), true, seed, AttackListener.NONE, PointSelection.CORRECT, Trace.NONE);
+        new Rng(seed),
+        true,
+        seed,
+        AttackListener.NONE,
+        PointSelection.CORRECT,
+        RunOrder.FAST,
+        Trace.NONE);
   }
 
   /** A context that draws from {@code rng}, which stays the caller's. */
   public static AttackContext sharing(Rng rng, long seed) {
     return new AttackContext(
-        rng, false, seed, AttackListener.NONE, PointSelection.CORRECT, Trace.NONE);
+        rng, false, seed, AttackListener.NONE, PointSelection.CORRECT, RunOrder.FAST, Trace.NONE);
   }
 
   /** The same with another seed, on the same stream; close only the original. */
   public AttackContext withSeed(long other) {
-    return new AttackContext(rng, false, other, listener, selection, trace);
+    return new AttackContext(rng, false, other, listener, selection, order, trace);
   }
 
   /** The same with another listener, on the same stream; close only the original. */
   public AttackContext withListener(AttackListener other) {
-    return new AttackContext(rng, false, seed, other, selection, trace);
+    return new AttackContext(rng, false, seed, other, selection, order, trace);
   }
 
   /** The same for other images, on the same stream; close only the original. */
   public AttackContext withSelection(PointSelection other) {
-    return new AttackContext(rng, false, seed, listener, other, trace);
+    return new AttackContext(rng, false, seed, listener, other, order, trace);
+  }
+
+  /** The same in another order, on the same stream; close only the original. */
+  public AttackContext withOrder(RunOrder other) {
+    return new AttackContext(rng, false, seed, listener, selection, other, trace);
   }
 
   AttackContext withTrace(Trace other) {
-    return new AttackContext(rng, false, seed, listener, selection, other);
+    return new AttackContext(rng, false, seed, listener, selection, order, other);
   }
 
   /** The stream of random draws. */
@@ -85,6 +99,11 @@ public final class AttackContext implements AutoCloseable {
   /** Which images are attacked. */
   public PointSelection selection() {
     return selection;
+  }
+
+  /** The order of restarts, targets and images; {@link RunOrder#FAST} unless changed. */
+  public RunOrder order() {
+    return order;
   }
 
   Trace trace() {

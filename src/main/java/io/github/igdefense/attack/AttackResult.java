@@ -16,6 +16,7 @@ public final class AttackResult implements AutoCloseable {
   private final boolean[] robust;
   private final double[] bestLoss;
   private final long[] gradients;
+  private final long[] queries;
   private final int zeroGradients;
   private boolean closed;
 
@@ -26,6 +27,7 @@ public final class AttackResult implements AutoCloseable {
       boolean[] robust,
       double[] bestLoss,
       long[] gradients,
+      long[] queries,
       int zeroGradients) {
     this.adversarial = adversarial;
     this.best = best;
@@ -33,6 +35,7 @@ public final class AttackResult implements AutoCloseable {
     this.robust = robust;
     this.bestLoss = bestLoss;
     this.gradients = gradients;
+    this.queries = queries;
     this.zeroGradients = zeroGradients;
   }
 
@@ -97,6 +100,14 @@ public final class AttackResult implements AutoCloseable {
   /** Gradients computed per image. */
   public long[] gradientEvaluations() {
     return gradients.clone();
+  }
+
+  /**
+   * Forward passes per image, those for gradients among them and the first prediction not: for
+   * Square and RayS the queries used.
+   */
+  public long[] queries() {
+    return queries.clone();
   }
 
   /**

@@ -1,6 +1,7 @@
 package io.github.igdefense.attack;
 
 import io.github.igdefense.tensor.Tensors;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.ScalarOptional;
 import org.bytedeco.pytorch.T_TensorTensor_T;
 import org.bytedeco.pytorch.Tensor;
@@ -31,6 +32,17 @@ final class Geometry {
   /** Number of values of each image that are not 0, [N] int64. */
   static Tensor support(Tensor delta) {
     return Tensors.scoped(() -> delta.reshape(delta.size(0), -1).ne(Tensors.scalar(0)).sum(1));
+  }
+
+  /** Images that are zero everywhere. */
+  static int zeroRows(Tensor images) {
+    int zeros = 0;
+    try (PointerScope scope = new PointerScope()) {
+      for (double count : Tensors.toDoubles(support(images))) {
+        zeros += count == 0 ? 1 : 0;
+      }
+    }
+    return zeros;
   }
 
   /** A vector [N] as [N,1,1,1], sharing memory. */

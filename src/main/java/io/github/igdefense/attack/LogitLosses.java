@@ -81,6 +81,11 @@ public final class LogitLosses {
     };
   }
 
+  /** {@code z_t − z_y}, positive where the target beats the label. Needs two classes. */
+  static LogitLoss difference(Tensor y, Tensor target) {
+    return logits -> Tensors.scoped(() -> pick(logits, target).sub(pick(logits, y)));
+  }
+
   static void requireClasses(String loss, int needed, long classes) {
     if (classes < needed) {
       throw new InputException(

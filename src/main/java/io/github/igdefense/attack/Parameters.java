@@ -19,6 +19,12 @@ final class Parameters {
     return value;
   }
 
+  static void between(String what, double value, double low, double high) {
+    if (!(value >= low && value <= high)) {
+      throw new InputException("expected " + what + " in " + low + ".." + high + ", got " + value);
+    }
+  }
+
   static void requireNorm(String attack, Norm norm, Norm... supported) {
     List<Norm> choices = new ArrayList<>(List.of(supported));
     if (!choices.contains(norm)) {

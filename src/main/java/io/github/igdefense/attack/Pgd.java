@@ -6,8 +6,9 @@ import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Projected gradient descent (Madry et al. 2018): fixed steps up the cross-entropy.
+ * Projected gradient descent (Madry et al. 2018): fixed steps up a loss.
  *
+ * @param loss what it maximises
  * @param norm L∞ or L2
  * @param epsilon radius
  * @param steps iterations, at least 1
@@ -18,6 +19,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param eotIterations gradients averaged for random models
  */
 public record Pgd(
+    Apgd.Loss loss,
     Norm norm,
     Epsilon epsilon,
     int steps,
@@ -41,9 +43,19 @@ public record Pgd(
     }
   }
 
-  /** One run from a random start with steps of 2.5·ε/steps. */
+  /** One run up the cross-entropy from a random start with steps of 2.5·ε/steps. */
   public Pgd(Norm norm, Epsilon epsilon, int steps) {
-    this(norm, epsilon, steps, defaultStepSize(epsilon, steps), 1, true, 1);
+    this(Apgd.Loss.CE, norm, epsilon, steps, defaultStepSize(epsilon, steps), 1, true, 1);
+  }
+
+  @Override
+  public Pgd withRestarts(int count) {
+    return new Pgd(loss, norm, epsilon, steps, stepSize, count, randomStart, eotIterations);
+  }
+
+  @Override
+  public Pgd withEot(int iterations) {
+    return new Pgd(loss, norm, epsilon, steps, stepSize, restarts, randomStart, iterations);
   }
 
   /** 2.5·ε/steps: every run can cross the ball, with room to turn. */
@@ -59,6 +71,7 @@ public record Pgd(
   @Override
   public Map<String, Object> parameters() {
     return Parameters.map(
+        "loss", loss.toString(),
         "norm", norm.toString(),
         "epsilon", epsilon.value(),
         "steps", steps,
@@ -71,11 +84,13 @@ public record Pgd(
   @Override
   public AttackResult run(
       DifferentiableClassifier model, Tensor x, long[] labels, AttackContext context) {
-    return Rounds.restarts(
+    loss.requireClasses(name(), model.classCount());
+    return new Rounds(
             this,
+            0,
             restarts,
             eotIterations,
-            LogitLosses::crossEntropy,
+            loss.objective(),
             new PgdRun(norm, epsilon.value(), steps, stepSize, randomStart))
         .execute(model, x, labels, context);
   }

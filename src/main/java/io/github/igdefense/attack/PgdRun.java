@@ -1,75 +1,59 @@
 package io.github.igdefense.attack;
 
-import io.github.igdefense.attack.GradientEstimator.Evaluation;
-import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.attack.Lanes.Evaluation;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
-import java.util.Arrays;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
-/** Projected gradient ascent with a fixed step (Madry et al. 2018), in the L∞ or L2 ball. */
-final class PgdRun implements SingleRun {
-  private final Norm norm;
-  private final double epsilon;
-  private final int steps;
-  private final double stepSize;
-  private final boolean randomStart;
-
-  PgdRun(Norm norm, double epsilon, int steps, double stepSize, boolean randomStart) {
-    this.norm = norm;
-    this.epsilon = epsilon;
-    this.steps = steps;
-    this.stepSize = stepSize;
-    this.randomStart = randomStart;
-  }
+/**
+ * Projected gradient ascent with a fixed step (Madry et al. 2018).
+ *
+ * @param norm L∞ or L2
+ * @param epsilon radius
+ * @param steps iterations
+ * @param stepSize length of a step
+ * @param randomStart whether to start in the ball or at the image
+ */
+record PgdRun(Norm norm, double epsilon, int steps, double stepSize, boolean randomStart)
+    implements SingleRun {
 
   @Override
   public Outcome run(Input input) {
-    Tensor x = input.x();
-    int n = input.size();
-    Tensor lower = norm == Norm.LINF ? Geometry.lower(x, epsilon) : null;
-    Tensor upper = norm == Norm.LINF ? Geometry.upper(x, epsilon) : null;
-    Tensor point = randomStart ? start(input) : x.clone();
+    Lanes lanes = input.lanes();
+    Tensor lower = norm == Norm.LINF ? Geometry.lower(lanes.x(), epsilon) : null;
+    Tensor upper = norm == Norm.LINF ? Geometry.upper(lanes.x(), epsilon) : null;
+    Tensor point = randomStart ? start(input) : lanes.x().clone();
     Tensor next = torch.empty_like(point);
     Tensor gradient = torch.empty_like(point);
-    Tensor best = point.clone();
-    Tensor adversarial = point.clone();
-    boolean[] robust = new boolean[n];
-    Arrays.fill(robust, true);
-    double[] bestLoss = new double[n];
-    Arrays.fill(bestLoss, Double.NEGATIVE_INFINITY);
-    input.context().trace().start(input.rows(), epsilon, point);
+    Visited visited = new Visited(input, point, input.stops());
+    input.context().trace().start(lanes.images(), epsilon, point);
     int zeroGradients = 0;
 
     for (int step = 0; step <= steps; step++) {
-      Evaluation now =
-          step < steps
-              ? input.gradients().gradient(point, input.loss(), gradient)
-              : input.gradients().forward(point, input.loss());
+      Evaluation now = step < steps ? lanes.gradient(point, gradient) : lanes.forward(point);
+      zeroGradients = step == 0 ? Geometry.zeroRows(gradient) : zeroGradients;
       // The unchanged image is no point of the attack.
       if (step > 0 || randomStart) {
-        boolean[] wrong = new boolean[n];
-        boolean[] better = new boolean[n];
-        for (int i = 0; i < n; i++) {
-          wrong[i] = !now.correct()[i];
-          robust[i] &= now.correct()[i];
-          better[i] = now.loss()[i] > bestLoss[i];
-          bestLoss[i] = better[i] ? now.loss()[i] : bestLoss[i];
-        }
-        Rows.copy(adversarial, point, wrong);
-        Rows.copy(best, point, better);
+        visited.visit(point, now);
       }
-      if (step == steps) {
+      if (step > 0) {
+        visited.report(step, steps);
+      }
+      int[] stay = visited.stay();
+      if (step == steps || stay != null && stay.length == 0) {
         break;
       }
+      if (stay != null) {
+        lanes.keep(stay);
+        point = Rows.compact(point, stay);
+        next = Rows.compact(next, stay);
+        gradient = Rows.compact(gradient, stay);
+        lower = lower == null ? null : Rows.compact(lower, stay);
+        upper = upper == null ? null : Rows.compact(upper, stay);
+      }
       try (PointerScope scope = new PointerScope()) {
-        if (step == 0) {
-          for (double count : Tensors.toDoubles(Geometry.support(gradient))) {
-            zeroGradients += count == 0 ? 1 : 0;
-          }
-        }
         if (norm == Norm.LINF) {
           torch.sign_out(next, gradient);
           next.mul_(Tensors.scalar(stepSize)).add_(point);
@@ -77,31 +61,15 @@ final class PgdRun implements SingleRun {
         } else {
           Tensor ahead =
               Geometry.normalize(gradient, norm).mul_(Tensors.scalar(stepSize)).add_(point);
-          next.copy_(Geometry.ontoL2Ball(x, ahead, epsilon));
+          next.copy_(Geometry.ontoL2Ball(lanes.x(), ahead, epsilon));
         }
       }
       Tensor free = point;
       point = next;
       next = free;
-      int stillRobust = 0;
-      for (boolean flag : robust) {
-        stillRobust += flag ? 1 : 0;
-      }
-      input
-          .context()
-          .listener()
-          .step(
-              new AttackListener.Progress(
-                  input.attack(), input.round(), input.rounds(), step + 1, steps, stillRobust, n));
     }
-    input.context().trace().end(best);
-    return new Outcome(
-        best,
-        bestLoss,
-        adversarial,
-        robust,
-        (long) steps * input.gradients().samples(),
-        zeroGradients);
+    input.context().trace().end(visited.best());
+    return visited.outcome(zeroGradients);
   }
 
   /**
@@ -109,20 +77,20 @@ final class PgdRun implements SingleRun {
    * [0,1].
    */
   private Tensor start(Input input) {
-    Tensor x = input.x();
+    Lanes lanes = input.lanes();
+    Tensor x = lanes.x();
     Rng rng = input.context().rng();
-    Dtype type = x.element_size() == 8 ? Dtype.FLOAT64 : Dtype.FLOAT32;
     return Tensors.scoped(
         () -> {
           Tensor delta;
           if (norm == Norm.LINF) {
             delta =
-                rng.uniform(type, Tensors.shape(x))
+                rng.uniform(lanes.type(), Tensors.shape(x))
                     .mul_(Tensors.scalar(2 * epsilon))
                     .sub_(Tensors.scalar(epsilon));
           } else {
-            Tensor direction = Geometry.normalize(rng.normal(type, Tensors.shape(x)), norm);
-            Tensor radius = Geometry.perImage(rng.uniform(type, x.size(0)));
+            Tensor direction = Geometry.normalize(rng.normal(lanes.type(), Tensors.shape(x)), norm);
+            Tensor radius = Geometry.perImage(rng.uniform(lanes.type(), x.size(0)));
             delta = direction.mul_(radius).mul_(Tensors.scalar(epsilon));
           }
           return Geometry.clampRange_(delta.add_(x));

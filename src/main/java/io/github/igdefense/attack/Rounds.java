@@ -2,155 +2,202 @@ package io.github.igdefense.attack;
 
 import io.github.igdefense.attack.SingleRun.Input;
 import io.github.igdefense.attack.SingleRun.Outcome;
-import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.DifferentiableClassifier;
-import io.github.igdefense.model.LogitLoss;
-import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Arrays;
+import java.util.Comparator;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * What all gradient attacks have in common: checks, the first prediction, restarts and targets one
- * after another over the images still in question, and the check of what came out.
+ * What all attacks have in common: checks, the first prediction, restarts and targets over the
+ * images still in question, and the check of what came out.
+ *
+ * @param attack whose rounds these are
+ * @param targets target classes per image, at most the other classes; 0 for untargeted attacks
+ * @param restarts runs per target
+ * @param eotIterations gradients averaged for random models
+ * @param objective the loss to maximise; null for runs that bring their own
+ * @param run what happens in a round
  */
-final class Rounds {
-
-  /** The loss of one round. */
-  @FunctionalInterface
-  interface RoundLoss {
-    /**
-     * Makes the loss.
-     *
-     * @param round from 0
-     * @param logits clean logits of the round's images [n,K]
-     * @param y their labels [n], int64
-     * @param labels the same on the host
-     */
-    LogitLoss of(int round, Tensor logits, Tensor y, long[] labels);
-  }
-
-  /** A loss that needs the labels alone. */
-  @FunctionalInterface
-  interface LabelLoss {
-    LogitLoss of(Tensor y);
-  }
-
-  private final Attack attack;
-  private final int rounds;
-  private final int eotIterations;
-  private final boolean needsLogits;
-  private final RoundLoss loss;
-  private final SingleRun run;
-
-  private Rounds(
-      Attack attack,
-      int rounds,
-      int eotIterations,
-      boolean needsLogits,
-      RoundLoss loss,
-      SingleRun run) {
-    this.attack = attack;
-    this.rounds = rounds;
-    this.eotIterations = eotIterations;
-    this.needsLogits = needsLogits;
-    this.loss = loss;
-    this.run = run;
-  }
-
-  /** Rounds that differ in their random start alone. */
-  static Rounds restarts(
-      Attack attack, int restarts, int eotIterations, LabelLoss loss, SingleRun run) {
-    return new Rounds(
-        attack, restarts, eotIterations, false, (round, logits, y, labels) -> loss.of(y), run);
-  }
-
-  /** Rounds whose loss depends on the clean logits. */
-  static Rounds targets(
-      Attack attack, int rounds, int eotIterations, RoundLoss loss, SingleRun run) {
-    return new Rounds(attack, rounds, eotIterations, true, loss, run);
-  }
+record Rounds(
+    Attack attack,
+    int targets,
+    int restarts,
+    int eotIterations,
+    Objective objective,
+    SingleRun run) {
 
   AttackResult execute(
       DifferentiableClassifier model, Tensor images, long[] labels, AttackContext context) {
-    checkImages(images);
+    Checks.images(images);
     int n = (int) images.size(0);
-    checkLabels(labels, n, model.classCount());
-    Dtype type = GradientEstimator.workType(model);
+    Checks.labels(labels, n, model.classCount());
+    int ranks = Math.min(targets, model.classCount() - 1);
+    int rounds = Math.max(ranks, 1) * restarts;
 
     try (PointerScope scope = new PointerScope()) {
-      Tensor x = Tensors.to(images.detach(), type).contiguous();
+      Tensor x = Tensors.to(images.detach(), Lanes.workType(model)).contiguous();
       Tensor y = Tensors.of(labels, n);
-      Tensor cleanLogits = cleanLogits(model, x);
+      Tensor cleanLogits = Checks.cleanLogits(model, x);
       boolean[] correct = new boolean[n];
       long[] predictions = LogitLosses.predictions(cleanLogits);
       for (int i = 0; i < n; i++) {
         correct[i] = predictions[i] == labels[i];
       }
       boolean all = context.selection() == PointSelection.ALL;
-      boolean[] robust = correct.clone();
-      boolean[] found = new boolean[n];
-      double[] bestLoss = new double[n];
-      Arrays.fill(bestLoss, Double.NaN);
-      long[] gradients = new long[n];
-      int zeroGradients = 0;
-      Tensor adversarial = x.clone();
-      Tensor best = x.clone();
+      boolean stops = context.order() == RunOrder.FAST && model.deterministic() && !all;
+      Tally tally = new Tally(x, correct);
 
       // A smoothed model draws noise for the prediction above; the attack's draws start here.
       context.rng().seed(context.seed());
-      for (int round = 0; round < rounds; round++) {
-        boolean[] active = new boolean[n];
-        Arrays.fill(active, true);
-        int[] rows = Rows.where(all ? active : robust);
-        if (rows.length == 0) {
+      for (int round = 0; round < rounds; ) {
+        int[] active = all ? every(n) : Rows.where(tally.robust);
+        if (active.length == 0) {
           break;
         }
+        // Rounds side by side where the images left fill the batch in part only.
+        int abreast =
+            stops && run.abreast() ? Math.min(rounds - round, Math.max(n / active.length, 1)) : 1;
+        int[] rows = repeat(active, abreast);
         try (PointerScope roundScope = new PointerScope()) {
-          boolean whole = rows.length == n;
-          Tensor roundX = whole ? x : Tensors.rows(x, rows);
-          Tensor roundY = whole ? y : Tensors.rows(y, rows);
-          long[] roundLabels = pick(labels, rows);
-          Tensor logits = null;
-          if (needsLogits) {
-            logits =
-                !model.deterministic()
-                    ? cleanLogits(model, roundX)
-                    : whole ? cleanLogits : Tensors.rows(cleanLogits, rows);
-          }
-          Input input =
-              new Input(
-                  attack.name(),
-                  roundX,
-                  loss.of(round, logits, roundY, roundLabels),
-                  new GradientEstimator(model, eotIterations, rows, roundLabels),
-                  rows,
-                  round,
-                  rounds,
-                  context);
-          Outcome outcome = run.run(input);
-
-          boolean[] broken = new boolean[rows.length];
-          boolean[] better = new boolean[rows.length];
+          // Copies: rows that leave are overwritten.
+          Tensor rowX = Tensors.rows(x, rows);
+          Tensor rowY = Tensors.rows(y, rows);
+          long[] rowLabels = Rows.pick(labels, rows);
+          int[] restart = new int[rows.length];
+          int[] rank = new int[rows.length];
           for (int j = 0; j < rows.length; j++) {
-            int i = rows[j];
-            broken[j] = !found[i] && !outcome.robust()[j];
-            found[i] |= broken[j];
-            better[j] = !(outcome.bestLoss()[j] <= bestLoss[i]);
-            robust[i] &= outcome.robust()[j];
-            bestLoss[i] = better[j] ? outcome.bestLoss()[j] : bestLoss[i];
-            gradients[i] += outcome.gradients();
+            int number = round + j / active.length;
+            restart[j] = number % restarts;
+            rank[j] = number / restarts;
           }
-          copy(adversarial, rows, outcome.adversarial(), broken);
-          copy(best, rows, outcome.best(), better);
-          zeroGradients = Math.max(zeroGradients, outcome.zeroGradients());
+          Tensor target = null;
+          if (targets > 0) {
+            Tensor logits =
+                model.deterministic()
+                    ? Tensors.rows(cleanLogits, rows)
+                    : Checks.cleanLogits(model, rowX);
+            long[] classes = targets(logits, rowLabels, rank);
+            context.trace().targets(classes);
+            target = Tensors.of(classes, classes.length);
+          }
+          Lanes lanes =
+              new Lanes(model, eotIterations, objective, rowX, rowY, target, rowLabels, rows);
+          Outcome outcome =
+              run.run(new Input(attack.name(), lanes, restart, round, rounds, stops, context));
+          tally.add(rows, outcome, lanes.gradients(), lanes.queries());
+        }
+        round += abreast;
+      }
+      return tally.result(attack);
+    }
+  }
+
+  private static int[] every(int n) {
+    int[] rows = new int[n];
+    for (int i = 0; i < n; i++) {
+      rows[i] = i;
+    }
+    return rows;
+  }
+
+  private static int[] repeat(int[] rows, int times) {
+    int[] repeated = new int[rows.length * times];
+    for (int j = 0; j < repeated.length; j++) {
+      repeated[j] = rows[j % rows.length];
+    }
+    return repeated;
+  }
+
+  /** Per row the class of the given rank (0 = largest logit) among all but its label. */
+  private static long[] targets(Tensor logits, long[] labels, int[] rank) {
+    double[] values = Tensors.toDoubles(logits);
+    int classes = values.length / labels.length;
+    long[] targets = new long[labels.length];
+    for (int i = 0; i < labels.length; i++) {
+      int row = i * classes;
+      long label = labels[i];
+      Integer[] others = new Integer[classes - 1];
+      for (int c = 0, next = 0; c < classes; c++) {
+        if (c != label) {
+          others[next++] = c;
         }
       }
+      // Stable ascending order read from its end, as the reference does.
+      Arrays.sort(others, Comparator.comparingDouble(c -> values[row + c]));
+      targets[i] = others[others.length - 1 - rank[i]];
+    }
+    return targets;
+  }
+
+  /** The result of a batch while it grows. */
+  private static final class Tally {
+    private final Tensor x;
+    private final Tensor adversarial;
+    private final Tensor best;
+    private final boolean[] correct;
+    private final boolean[] robust;
+    private final boolean[] found;
+    private final double[] bestLoss;
+    private final long[] gradients;
+    private final long[] queries;
+    private int zeroGradients;
+
+    Tally(Tensor x, boolean[] correct) {
+      int n = correct.length;
+      this.x = x;
+      this.adversarial = x.clone();
+      this.best = x.clone();
+      this.correct = correct;
+      this.robust = correct.clone();
+      this.found = new boolean[n];
+      this.bestLoss = new double[n];
+      Arrays.fill(bestLoss, Double.NaN);
+      this.gradients = new long[n];
+      this.queries = new long[n];
+    }
+
+    void add(int[] rows, Outcome outcome, long[] rowGradients, long[] rowQueries) {
+      int n = found.length;
+      // Per image the row to take a point from; several rows may belong to one image.
+      int[] broken = new int[n];
+      int[] better = new int[n];
+      Arrays.fill(broken, -1);
+      Arrays.fill(better, -1);
+      for (int j = 0; j < rows.length; j++) {
+        int i = rows[j];
+        if (!found[i] && !outcome.robust()[j]) {
+          broken[i] = j;
+          found[i] = true;
+        }
+        robust[i] &= outcome.robust()[j];
+        if (!(outcome.bestLoss()[j] <= bestLoss[i])) {
+          better[i] = j;
+          bestLoss[i] = outcome.bestLoss()[j];
+        }
+        gradients[i] += rowGradients[j];
+        queries[i] += rowQueries[j];
+      }
+      take(adversarial, outcome.adversarial(), broken);
+      take(best, outcome.best(), better);
+      zeroGradients = Math.max(zeroGradients, outcome.zeroGradients());
+    }
+
+    private static void take(Tensor target, Tensor source, int[] rowOfImage) {
+      boolean[] flags = new boolean[rowOfImage.length];
+      for (int i = 0; i < flags.length; i++) {
+        flags[i] = rowOfImage[i] >= 0;
+      }
+      int[] to = Rows.where(flags);
+      Rows.copy(target, to, source, Rows.pick(rowOfImage, to));
+    }
+
+    AttackResult result(Attack attack) {
       Geometry.clampRange_(adversarial);
       Geometry.clampRange_(best);
-      verify(x, adversarial, "adversarial");
-      verify(x, best, "highest-loss");
+      Checks.points(attack, x, adversarial, "adversarial");
+      Checks.points(attack, x, best, "highest-loss");
       return new AttackResult(
           Tensors.keep(adversarial),
           Tensors.keep(best),
@@ -158,156 +205,8 @@ final class Rounds {
           robust,
           bestLoss,
           gradients,
+          queries,
           zeroGradients);
     }
-  }
-
-  private static void copy(Tensor target, int[] rows, Tensor source, boolean[] flags) {
-    int[] from = Rows.where(flags);
-    int[] to = new int[from.length];
-    for (int j = 0; j < from.length; j++) {
-      to[j] = rows[from[j]];
-    }
-    Rows.copy(target, to, source, from);
-  }
-
-  private static long[] pick(long[] values, int[] rows) {
-    long[] picked = new long[rows.length];
-    for (int j = 0; j < rows.length; j++) {
-      picked[j] = values[rows[j]];
-    }
-    return picked;
-  }
-
-  private Tensor cleanLogits(DifferentiableClassifier model, Tensor x) {
-    Tensor logits = model.logits(Tensors.to(x, model.dtype()));
-    if (logits.dim() != 2 || logits.size(0) != x.size(0) || logits.size(1) != model.classCount()) {
-      throw new InputException(
-          "expected logits ["
-              + x.size(0)
-              + ","
-              + model.classCount()
-              + "] from "
-              + model.name()
-              + ", got "
-              + Arrays.toString(Tensors.shape(logits)));
-    }
-    try (PointerScope scope = new PointerScope()) {
-      int bad = firstBad(Tensors.toBooleans(logits.isfinite().all(1, false)));
-      if (bad >= 0) {
-        throw new InputException(
-            "expected finite logits from "
-                + model.name()
-                + ", got NaN or infinity for image "
-                + bad
-                + " of the batch; check the checkpoint and the dtype");
-      }
-    }
-    return logits;
-  }
-
-  private static void checkImages(Tensor x) {
-    if (x.dim() != 4 || x.size(0) < 1 || !x.is_floating_point()) {
-      throw new InputException(
-          "expected at least one image as floating-point [N,C,H,W], got "
-              + x.scalar_type().intern()
-              + " "
-              + Arrays.toString(Tensors.shape(x)));
-    }
-    try (PointerScope scope = new PointerScope()) {
-      Tensor rows = x.reshape(x.size(0), -1);
-      // Written so that NaN fails.
-      Tensor inside = rows.ge(Tensors.scalar(0)).logical_and(rows.le(Tensors.scalar(1)));
-      int bad = firstBad(Tensors.toBooleans(inside.all(1, false)));
-      if (bad >= 0) {
-        Tensor row = rows.select(0, bad);
-        throw new InputException(
-            "expected images with values in [0,1], got "
-                + row.min().item_double()
-                + " to "
-                + row.max().item_double()
-                + " in image "
-                + bad
-                + " of the batch; scale the images (normalisation belongs inside the model)");
-      }
-    }
-  }
-
-  private static void checkLabels(long[] labels, int n, int classes) {
-    if (labels.length != n) {
-      throw new InputException("expected " + n + " labels, one per image, got " + labels.length);
-    }
-    for (int i = 0; i < n; i++) {
-      if (labels[i] < 0 || labels[i] >= classes) {
-        throw new InputException(
-            "expected labels in 0.."
-                + (classes - 1)
-                + ", got "
-                + labels[i]
-                + " for image "
-                + i
-                + " of the batch");
-      }
-    }
-  }
-
-  private static int firstBad(boolean[] good) {
-    for (int i = 0; i < good.length; i++) {
-      if (!good[i]) {
-        return i;
-      }
-    }
-    return -1;
-  }
-
-  /** No attack's word is taken for its ball: sizes are measured again, in float64. */
-  private void verify(Tensor x, Tensor points, String what) {
-    try (PointerScope scope = new PointerScope()) {
-      Tensor delta = Tensors.to(points, Dtype.FLOAT64).sub(Tensors.to(x, Dtype.FLOAT64));
-      double[] sizes = Tensors.toDoubles(Geometry.size(delta, attack.norm()));
-      double allowed = attack.epsilon().value() * (1 + 1e-6) + rounding(x);
-      Tensor rows = points.reshape(points.size(0), -1);
-      double[] low = Tensors.toDoubles(rows.amin(new long[] {1}, false));
-      double[] high = Tensors.toDoubles(rows.amax(new long[] {1}, false));
-      for (int i = 0; i < sizes.length; i++) {
-        if (!(sizes[i] <= allowed)) {
-          throw new IllegalStateException(
-              attack
-                  + " left its ball: "
-                  + attack.norm()
-                  + " distance "
-                  + sizes[i]
-                  + " of the "
-                  + what
-                  + " point of image "
-                  + i
-                  + " exceeds "
-                  + attack.epsilon().value());
-        }
-        if (!(low[i] >= 0 && high[i] <= 1)) {
-          throw new IllegalStateException(
-              attack
-                  + " left the range [0,1]: the "
-                  + what
-                  + " point of image "
-                  + i
-                  + " has values "
-                  + low[i]
-                  + " to "
-                  + high[i]);
-        }
-      }
-    }
-  }
-
-  /** What rounding of the points to their type can add to the size of a perturbation. */
-  private double rounding(Tensor x) {
-    double ulp = x.element_size() == 8 ? Math.ulp(1.0) : Math.ulp(1f);
-    double values = (double) x.numel() / x.size(0);
-    return switch (attack.norm()) {
-      case LINF -> ulp;
-      case L2 -> ulp * Math.sqrt(values);
-      case L1 -> ulp * values;
-    };
   }
 }

@@ -44,6 +44,46 @@ final class Rows {
     }
   }
 
+  /**
+   * Moves the rows at {@code kept} (ascending) to the front of the same memory.
+   *
+   * @return a view of them, in the caller's scope
+   */
+  static Tensor compact(Tensor buffer, int[] kept) {
+    Tensor front = buffer.narrow(0, 0, kept.length);
+    try (PointerScope scope = new PointerScope()) {
+      front.copy_(Tensors.rows(buffer, kept));
+    }
+    return front;
+  }
+
+  /** The entries at {@code kept}. */
+  static int[] pick(int[] values, int[] kept) {
+    int[] picked = new int[kept.length];
+    for (int j = 0; j < kept.length; j++) {
+      picked[j] = values[kept[j]];
+    }
+    return picked;
+  }
+
+  /** The entries at {@code kept}. */
+  static long[] pick(long[] values, int[] kept) {
+    long[] picked = new long[kept.length];
+    for (int j = 0; j < kept.length; j++) {
+      picked[j] = values[kept[j]];
+    }
+    return picked;
+  }
+
+  /** The entries at {@code kept}. */
+  static double[] pick(double[] values, int[] kept) {
+    double[] picked = new double[kept.length];
+    for (int j = 0; j < kept.length; j++) {
+      picked[j] = values[kept[j]];
+    }
+    return picked;
+  }
+
   /** Positions as an index tensor [n] int64 in the caller's scope. */
   static Tensor index(int[] rows) {
     long[] index = new long[rows.length];

@@ -2,15 +2,12 @@ package io.github.igdefense.attack;
 
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.DifferentiableClassifier;
-import io.github.igdefense.tensor.Tensors;
-import java.util.Arrays;
-import java.util.Comparator;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * Targeted Auto-PGD on the targeted DLR loss (Croce and Hein 2020): one run after another towards
- * the class with the 2nd, 3rd, … largest logit of the clean image. Needs four classes.
+ * Targeted Auto-PGD on the targeted DLR loss (Croce and Hein 2020): one run each towards the class
+ * with the 2nd, 3rd, … largest logit of the clean image. Needs four classes.
  *
  * <p>Where the model has no more than {@code targets} classes, all other classes are targets. For
  * images that are misclassified from the start (see {@link PointSelection#ALL}) the label itself is
@@ -53,12 +50,13 @@ public record TargetedApgd(
   }
 
   /** The same with this many restarts per target. */
+  @Override
   public TargetedApgd withRestarts(int count) {
     return new TargetedApgd(
         norm, epsilon, steps, targets, count, eotIterations, rho, largerEpsilon);
   }
 
-  /** The same with gradients averaged over this many evaluations of a random model. */
+  @Override
   public TargetedApgd withEot(int iterations) {
     return new TargetedApgd(
         norm, epsilon, steps, targets, restarts, iterations, rho, largerEpsilon);
@@ -91,39 +89,14 @@ public record TargetedApgd(
   public AttackResult run(
       DifferentiableClassifier model, Tensor x, long[] labels, AttackContext context) {
     LogitLosses.requireClasses(name(), SMALLEST_CLASS_COUNT, model.classCount());
-    int perImage = Math.min(targets, model.classCount() - 1);
-    return Rounds.targets(
+    return new Rounds(
             this,
-            perImage * restarts,
+            targets,
+            restarts,
             eotIterations,
-            (round, logits, y, roundLabels) -> {
-              long[] target = targets(logits, roundLabels, round / restarts);
-              context.trace().targets(target);
-              return LogitLosses.targetedDlr(y, Tensors.of(target, target.length));
-            },
+            LogitLosses::targetedDlr,
             new ApgdRun(norm, epsilon.value(), steps, rho, largerEpsilon))
         .execute(model, x, labels, context);
-  }
-
-  /** Per image the class of the given rank (0 = largest logit) among all but its label. */
-  private static long[] targets(Tensor logits, long[] labels, int rank) {
-    double[] values = Tensors.toDoubles(logits);
-    int classes = values.length / labels.length;
-    long[] targets = new long[labels.length];
-    for (int i = 0; i < labels.length; i++) {
-      int row = i * classes;
-      long label = labels[i];
-      Integer[] others = new Integer[classes - 1];
-      for (int c = 0, next = 0; c < classes; c++) {
-        if (c != label) {
-          others[next++] = c;
-        }
-      }
-      // Stable ascending order read from its end, as the reference does.
-      Arrays.sort(others, Comparator.comparingDouble(c -> values[row + c]));
-      targets[i] = others[others.length - 1 - rank];
-    }
-    return targets;
   }
 
   @Override

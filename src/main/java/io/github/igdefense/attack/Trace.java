@@ -21,14 +21,16 @@ interface Trace {
   default void targets(long[] targets) {}
 
   /**
-   * A step is done. The arrays are live: copy them.
+   * A step is done. The arrays are live: copy them. Those that are not of the rows still in the run
+   * are by row number.
    *
-   * @param point the new iterate [n,C,H,W], before a step-size checkpoint may move it back
-   * @param loss its losses
-   * @param bestLoss best losses so far
-   * @param robust whether every point so far was classified as the label
-   * @param stepSize step size used
-   * @param sparsity share of coordinates used by an L1 step; null otherwise
+   * @param point the new iterate [m,C,H,W], before a step-size checkpoint may move it back; null
+   *     for runs that change it in place
+   * @param loss its losses [m]
+   * @param bestLoss best losses so far [n]
+   * @param robust whether every point so far was classified as the label [n]
+   * @param stepSize step size used [n]; null for attacks without
+   * @param sparsity share of coordinates used by an L1 step [n]; null otherwise
    */
   default void step(
       Tensor point,

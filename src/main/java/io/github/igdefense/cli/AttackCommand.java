@@ -40,7 +40,8 @@ final class AttackCommand implements Callable<Integer> {
       names = "--attack",
       required = true,
       paramLabel = "NAME",
-      description = "fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw or apgd-t.")
+      description =
+          "fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t, fab, fab-t, square, gama-pgd or rays.")
   String attack;
 
   @Mixin AttackListOptions attackOptions;
@@ -86,7 +87,10 @@ final class AttackCommand implements Callable<Integer> {
               classifier,
               images,
               new Evaluation.Settings(
-                  model.compute.batchSize, model.compute.seed, RepeatedEvaluation.DEFAULT),
+                  model.compute.batchSize,
+                  model.compute.seed,
+                  RepeatedEvaluation.DEFAULT,
+                  attackOptions.order()),
               bars);
       run = evaluation.attack(chosen, false);
     }

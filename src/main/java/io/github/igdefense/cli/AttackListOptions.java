@@ -5,7 +5,9 @@ import io.github.igdefense.attack.AttackOptions;
 import io.github.igdefense.attack.Attacks;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
+import io.github.igdefense.attack.RunOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import picocli.CommandLine.Option;
 
@@ -29,22 +31,30 @@ final class AttackListOptions {
       names = "--steps",
       paramLabel = "N",
       defaultValue = "100",
-      description = "Iterations of a run (not fgsm). Default: ${DEFAULT-VALUE}.")
+      description = "Iterations of a run (not fgsm, square, rays). Default: ${DEFAULT-VALUE}.")
   int steps;
 
   @Option(
       names = "--restarts",
       paramLabel = "N",
       defaultValue = "1",
-      description = "Runs from new starts. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Runs from new starts (not fgsm, rays), per target where there are. Default:"
+              + " ${DEFAULT-VALUE}.")
   int restarts;
 
   @Option(
       names = "--targets",
       paramLabel = "N",
       defaultValue = "9",
-      description = "Target classes of apgd-t. Default: ${DEFAULT-VALUE}.")
+      description = "Target classes of apgd-t and fab-t. Default: ${DEFAULT-VALUE}.")
   int targets;
+
+  @Option(
+      names = "--queries",
+      paramLabel = "N",
+      description = "Queries of square and rays. Default: 5000 and 10000.")
+  Integer queries;
 
   @Option(
       names = "--eot",
@@ -52,6 +62,24 @@ final class AttackListOptions {
       defaultValue = "1",
       description = "Gradients averaged per step, for smoothed models. Default: ${DEFAULT-VALUE}.")
   int eot;
+
+  @Option(
+      names = "--loss",
+      paramLabel = "NAME",
+      description =
+          "What fgsm and pgd (ce, dlr, cw) or square (margin, ce) raise. Default: ce; margin.")
+  String loss;
+
+  @Option(
+      names = "--reference-order",
+      description =
+          "One restart or target after another, each to its end, with the published"
+              + " implementations' draws; slower.")
+  boolean referenceOrder;
+
+  RunOrder order() {
+    return referenceOrder ? RunOrder.REFERENCE : RunOrder.FAST;
+  }
 
   Epsilon parsedEpsilon() {
     return Epsilon.parse(epsilon);
@@ -67,16 +95,24 @@ final class AttackListOptions {
     Values.positive("--targets", targets);
     Values.positive("--eot", eot);
     AttackOptions options =
-        AttackOptions.DEFAULT.withRestarts(restarts).withTargets(targets).withEot(eot);
+        AttackOptions.DEFAULT
+            .withRestarts(restarts)
+            .withTargets(targets)
+            .withQueries(queries == null ? 0 : Values.positive("--queries", queries))
+            .withEot(eot);
+    List<String> list = Arrays.stream(names.split(",", -1)).map(String::trim).toList();
+    // In a list, the loss is for those that have a choice; if none has, the first says so.
+    boolean chosen = list.stream().anyMatch(Attacks::hasChoiceOfLoss);
     List<Attack> attacks = new ArrayList<>();
-    for (String name : names.split(",", -1)) {
+    for (String name : list) {
+      boolean takes = Attacks.hasChoiceOfLoss(name) || !chosen;
       attacks.add(
           Attacks.byName(
-              name.trim(),
+              name,
               parsedNorm(),
               parsedEpsilon(),
               Values.positive("--steps", steps),
-              options));
+              options.withLoss(takes ? loss : null)));
     }
     return attacks;
   }

@@ -44,8 +44,8 @@ final class EvalCommand implements Callable<Integer> {
       paramLabel = "LIST",
       defaultValue = "apgd-ce,apgd-t",
       description =
-          "Attacks, separated by commas: fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t."
-              + " Default: ${DEFAULT-VALUE}.")
+          "Attacks, separated by commas: fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t, fab, fab-t,"
+              + " square, gama-pgd, rays. Default: ${DEFAULT-VALUE}.")
   String attack;
 
   @Mixin AttackListOptions attackOptions;
@@ -78,7 +78,10 @@ final class EvalCommand implements Callable<Integer> {
     }
     Evaluation.Settings settings =
         new Evaluation.Settings(
-            model.compute.batchSize, model.compute.seed, new RepeatedEvaluation(evaluations));
+            model.compute.batchSize,
+            model.compute.seed,
+            new RepeatedEvaluation(evaluations),
+            attackOptions.order());
     Reporting reporting = new Reporting("eval", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());

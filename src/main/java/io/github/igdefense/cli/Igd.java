@@ -32,10 +32,12 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       RankCommand.class,
+      RankingCommand.class,
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,
       TrainCommand.class,
+      InspectCommand.class,
       BenchCommand.class,
       SubsetCommand.class,
       ExportCommand.class,

@@ -95,7 +95,11 @@ final class ModelOptions {
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
-    String file = torchscript.named(checkpoint);
+    return stem(torchscript.named(checkpoint));
+  }
+
+  /** A checkpoint's name without folders and extension. */
+  static String stem(String file) {
     String name =
         file.startsWith(Networks.EMBEDDED)
             ? file.substring(Networks.EMBEDDED.length())

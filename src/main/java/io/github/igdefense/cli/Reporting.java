@@ -148,6 +148,9 @@ final class Reporting {
   Settings settings(
       AttackListOptions attacks, DifferentiableClassifier classifier, Integer evaluationRuns) {
     Map<String, String> other = new LinkedHashMap<>();
+    if (attacks.referenceOrder) {
+      other.put("order", "reference");
+    }
     if (classifier instanceof IgDefense defense) {
       return new Settings(
           attacks.parsedNorm().toString(),

@@ -13,7 +13,9 @@ import java.util.Objects;
  * A read-only run of bytes that may exceed 2 GiB, little-endian, on the heap or mapped from a file.
  *
  * <p>Thread-safe. Mapped bytes are paged in when touched and unmapped by the garbage collector; the
- * file must not be shortened meanwhile. A multi-byte read may start at any offset.
+ * file must not be shortened meanwhile. Bulk reads ({@link #get(long, byte[], int, int)}, {@link
+ * #forEachBlock}) go past the mapping, so that a large file read once through does not become
+ * resident. A multi-byte read may start at any offset.
  */
 public final class Bytes {
   private static final int SEGMENT_BITS = 30;
@@ -22,14 +24,27 @@ public final class Bytes {
   /** Files up to this size are read into the heap instead of being mapped. */
   static final long MAP_ABOVE = 16L << 20;
 
+  /** Reads of this size and more go past the mapping. */
+  private static final int BULK = 1 << 12;
+
+  private static final int BLOCK = 1 << 16;
+
   private final ByteBuffer[] segments; // all but the last hold SEGMENT bytes
   private final long base; // where we begin within the segments
   private final long length;
 
+  /** The mapped file, for reading in bulk; null for bytes on the heap. Closed by its cleaner. */
+  private final FileChannel channel;
+
   private Bytes(ByteBuffer[] segments, long base, long length) {
+    this(segments, base, length, null);
+  }
+
+  private Bytes(ByteBuffer[] segments, long base, long length, FileChannel channel) {
     this.segments = segments;
     this.base = base;
     this.length = length;
+    this.channel = channel;
   }
 
   /** The given array, not copied. */
@@ -79,7 +94,7 @@ public final class Bytes {
       long start = (long) i << SEGMENT_BITS;
       parts[i] = channel.map(MapMode.READ_ONLY, start, Math.min(SEGMENT, size - start));
     }
-    return ofSegments(parts, size);
+    return new Bytes(ofSegments(parts, size).segments, 0, size, channel);
   }
 
   /**
@@ -95,8 +110,18 @@ public final class Bytes {
       throw new InputException(
           "expected a regular file at " + file + ", found a directory or device");
     }
-    try (FileChannel channel = FileChannel.open(file)) {
-      return of(channel);
+    try {
+      FileChannel channel = FileChannel.open(file);
+      boolean keep = false;
+      try {
+        Bytes bytes = of(channel);
+        keep = bytes.channel != null;
+        return bytes;
+      } finally {
+        if (!keep) {
+          channel.close();
+        }
+      }
     } catch (IOException e) {
       throw new InputException("cannot read " + file + " (" + e + ")", e);
     }
@@ -110,13 +135,13 @@ public final class Bytes {
   /** A part, sharing memory. */
   public Bytes slice(long offset, long count) {
     Objects.checkFromIndexSize(offset, count, length);
-    return new Bytes(segments, base + offset, count);
+    return new Bytes(segments, base + offset, count, channel);
   }
 
   /** Copies {@code count} bytes from {@code offset} into {@code target[at ..]}. */
   public void get(long offset, byte[] target, int at, int count) {
     Objects.checkFromIndexSize(offset, count, length);
-    int done = 0;
+    int done = channel != null && count >= BULK ? readFile(offset, target, at, count) : 0;
     while (done < count) {
       long from = base + offset + done;
       ByteBuffer segment = segments[(int) (from >>> SEGMENT_BITS)];
@@ -125,6 +150,45 @@ public final class Bytes {
       segment.get(inner, target, at + done, n);
       done += n;
     }
+  }
+
+  /**
+   * Reads from the file and not from its mapping, so that the pages do not count as this process's
+   * memory. Gives the number of bytes read: fewer where the file cannot be read any more (an
+   * interrupt closes its channel), the rest then comes from the mapping.
+   */
+  private int readFile(long offset, byte[] target, int at, int count) {
+    ByteBuffer buffer = ByteBuffer.wrap(target, at, count);
+    try {
+      while (buffer.hasRemaining()) {
+        if (channel.read(buffer, base + offset + buffer.position() - at) < 0) {
+          break;
+        }
+      }
+    } catch (IOException e) {
+      // The mapping still has the bytes.
+    }
+    return buffer.position() - at;
+  }
+
+  /**
+   * Hands over all bytes in order, in blocks of up to 64 KiB: a large file passes through without
+   * staying in memory. The consumer must not keep the array.
+   */
+  public void forEachBlock(BlockConsumer consumer) {
+    byte[] block = new byte[(int) Math.min(BLOCK, length)];
+    for (long at = 0; at < length; at += block.length) {
+      int count = (int) Math.min(block.length, length - at);
+      get(at, block, 0, count);
+      consumer.accept(block, count);
+    }
+  }
+
+  /** Takes a block of bytes. */
+  @FunctionalInterface
+  public interface BlockConsumer {
+    /** Takes {@code block[0 .. count)}. */
+    void accept(byte[] block, int count);
   }
 
   /** A copy of {@code count} bytes from {@code offset}. */
@@ -225,9 +289,7 @@ public final class Bytes {
   /** SHA-256 of the bytes, lower-case hex. Reads them all. */
   public String sha256() {
     MessageDigest digest = Hashes.digest();
-    for (ByteBuffer part : buffers()) {
-      digest.update(part);
-    }
+    forEachBlock((block, count) -> digest.update(block, 0, count));
     return HexFormat.of().formatHex(digest.digest());
   }
 

@@ -154,6 +154,9 @@ public final class ZipArchive {
       extra += 4 + length;
     }
     String shown = printable(name);
+    if (leavesArchive(name)) {
+      throw damaged(label, "entry " + shown + " names a place outside the archive");
+    }
     if ((flags & 1) != 0) {
       throw damaged(label, "entry " + shown + " is encrypted");
     }
@@ -181,6 +184,13 @@ public final class ZipArchive {
       throw damaged(label, "entry " + shown + " claims to unpack " + packed + " bytes to " + size);
     }
     return new Entry(name, method, crc, packed, size, header, data);
+  }
+
+  /** Entries are never extracted; a name that climbs out still tells a file that is not honest. */
+  private static boolean leavesArchive(String name) {
+    return name.startsWith("/")
+        || name.indexOf('\\') >= 0
+        || List.of(name.split("/", -1)).contains("..");
   }
 
   private static void refuseOverlaps(String label, Map<String, Entry> entries) {
@@ -225,9 +235,7 @@ public final class ZipArchive {
     // PyTorch can be told not to compute checksums; it then leaves them 0.
     if (entry.crc != 0) {
       CRC32 crc = new CRC32();
-      for (ByteBuffer part : content.buffers()) {
-        crc.update(part);
-      }
+      content.forEachBlock((block, count) -> crc.update(block, 0, count));
       if (crc.getValue() != entry.crc) {
         throw damaged(label, "the checksum of entry " + printable(name) + " differs");
       }

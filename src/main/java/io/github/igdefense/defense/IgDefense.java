@@ -16,7 +16,6 @@ import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -240,45 +239,51 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
   }
 
-  /**
-   * The prefix under autograd; the head's gradient from the kernel, handed to autograd as it goes
-   * on.
-   */
+  @Override
+  public ForwardPass record(Tensor x) {
+    checkOpen();
+    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf).logits());
+  }
+
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
     Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode on = new AutoGradMode(true);
+        MaskedHeadPass pass = fusedPass(x)) {
+      Tensor logits = pass.logits().detach().requires_grad_(true);
+      Tensor losses = loss.of(logits);
+      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
+      out[0] = Tensors.keep(logits.detach());
+      out[1] = Tensors.keep(losses.detach());
+      out[2] = Tensors.keep(pass.gradient(gradLogits, false));
+    }
+    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  /** The prefix under autograd, the masked head in the kernel. */
+  private MaskedHeadPass fusedPass(Tensor x) {
     try (PointerScope scope = new PointerScope();
         AutoGradMode on = new AutoGradMode(true)) {
       Tensor leaf = x.detach().requires_grad_(true);
       Passes passes = passes(leaf);
-      Tensor activation = passes.clean().detach();
-      Tensor first = passes.firstLogits() == null ? null : passes.firstLogits().detach();
-      FusedOps.MaskedHead head = head(activation, first);
-      Tensor logits = head.logits().detach().requires_grad_(true);
-      Tensor losses = loss.of(logits);
-      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
-      FusedOps.MaskedHeadGradient gradient =
-          FusedOps.maskedHeadBackward(
-              gradLogits,
-              head,
-              activation,
-              network.head().weight(),
-              maskBits,
-              temperature,
-              first == null);
-      TensorVector outputs;
-      TensorVector outputGradients;
-      if (first == null) {
-        outputs = Tensors.vector(passes.clean());
-        outputGradients = Tensors.vector(gradient.activation());
-      } else {
-        outputs = Tensors.vector(passes.clean(), passes.firstLogits());
-        outputGradients = Tensors.vector(gradient.activation(), gradient.firstLogits());
-      }
-      out[0] = Tensors.keep(logits.detach());
-      out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(Gradients.grad(outputs, leaf, outputGradients));
+      Tensor clean = passes.clean();
+      Tensor first = passes.firstLogits();
+      FusedOps.MaskedHead head = head(clean.detach(), first == null ? null : first.detach());
+      return new MaskedHeadPass(
+          leaf,
+          clean,
+          first,
+          head,
+          gradLogits ->
+              FusedOps.maskedHeadBackward(
+                  gradLogits,
+                  head,
+                  clean,
+                  network.head().weight(),
+                  maskBits,
+                  temperature,
+                  first == null));
     }
-    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {

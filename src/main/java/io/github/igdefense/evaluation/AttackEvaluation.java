@@ -4,6 +4,7 @@ import io.github.igdefense.attack.Attack;
 import io.github.igdefense.attack.AttackContext;
 import io.github.igdefense.attack.AttackResult;
 import io.github.igdefense.attack.PointSelection;
+import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.data.ImageBatch;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
@@ -29,14 +30,20 @@ import org.bytedeco.pytorch.Tensor;
  * @param seed of every batch's draws
  * @param judge decides whether an image counts as correct
  * @param everyImage also attack images that are misclassified from the start: for transfer
+ * @param order of restarts, targets and images within a batch
  */
 public record AttackEvaluation(
-    int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+    int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage, RunOrder order) {
   /** Checks the batch size. */
   public AttackEvaluation {
     if (batchSize < 1) {
       throw new InputException("expected a positive batch size, got " + batchSize);
     }
+  }
+
+  /** In the fast order. */
+  public AttackEvaluation(int batchSize, long seed, RepeatedEvaluation judge, boolean everyImage) {
+    this(batchSize, seed, judge, everyImage, RunOrder.FAST);
   }
 
   /**
@@ -72,24 +79,28 @@ public record AttackEvaluation(
     if (cleanCorrect.length != n) {
       throw new IllegalArgumentException("expected " + n + " flags, got " + cleanCorrect.length);
     }
-    int[] order = new int[everyImage ? n : Accuracy.count(cleanCorrect)];
+    int[] chosen = new int[everyImage ? n : Accuracy.count(cleanCorrect)];
     for (int i = 0, next = 0; i < n; i++) {
       if (everyImage || cleanCorrect[i]) {
-        order[next++] = i;
+        chosen[next++] = i;
       }
     }
     Totals totals = new Totals(cleanCorrect);
     long start = System.nanoTime();
-    if (order.length > 0) {
+    if (chosen.length > 0) {
       try (AttackContext context = AttackContext.seeded(seed)) {
         AttackContext selected =
-            context.withSelection(
-                everyImage || !model.deterministic() ? PointSelection.ALL : PointSelection.CORRECT);
+            context
+                .withOrder(order)
+                .withSelection(
+                    everyImage || !model.deterministic()
+                        ? PointSelection.ALL
+                        : PointSelection.CORRECT);
         Predictions.forEach(
             model,
             images,
             batchSize,
-            order,
+            chosen,
             (batch, x) -> {
               AttackContext told =
                   selected.withListener(
@@ -99,9 +110,9 @@ public record AttackEvaluation(
                             new EvaluationListener.Progress(
                                 attack.name(),
                                 totals.done,
-                                order.length,
+                                chosen.length,
                                 totals.standing + p.robust(),
-                                (totals.done + part * batch.size()) / order.length));
+                                (totals.done + part * batch.size()) / chosen.length));
                       });
               // Attacks compute in float32 or float64, whatever the model does.
               Tensor points = x.element_size() < 4 ? widened(batch) : x;
@@ -112,9 +123,9 @@ public record AttackEvaluation(
                   new EvaluationListener.Progress(
                       attack.name(),
                       totals.done,
-                      order.length,
+                      chosen.length,
                       totals.standing,
-                      (double) totals.done / order.length));
+                      (double) totals.done / chosen.length));
             });
       }
     }

@@ -1,6 +1,7 @@
 package io.github.igdefense.evaluation;
 
 import io.github.igdefense.attack.Attack;
+import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.evaluation.EvaluationResult.AttackOutcome;
 import io.github.igdefense.evaluation.EvaluationResult.TransferOutcome;
@@ -34,10 +35,16 @@ public final class Evaluation {
    * @param batchSize images at a time
    * @param seed of every batch's random draws
    * @param judge rule for random classifiers
+   * @param order in which attacks work
    */
-  public record Settings(int batchSize, long seed, RepeatedEvaluation judge) {
+  public record Settings(int batchSize, long seed, RepeatedEvaluation judge, RunOrder order) {
     /** Batches of 64, seed 0, majority of 5. */
     public static final Settings DEFAULT = new Settings(64, 0, RepeatedEvaluation.DEFAULT);
+
+    /** In the fast order. */
+    public Settings(int batchSize, long seed, RepeatedEvaluation judge) {
+      this(batchSize, seed, judge, RunOrder.FAST);
+    }
   }
 
   private final DifferentiableClassifier classifier;
@@ -116,7 +123,12 @@ public final class Evaluation {
       throw new IllegalArgumentException("the attack " + attack.name() + " has been run already");
     }
     AttackRun run =
-        new AttackEvaluation(settings.batchSize(), settings.seed(), settings.judge(), forTransfer)
+        new AttackEvaluation(
+                settings.batchSize(),
+                settings.seed(),
+                settings.judge(),
+                forTransfer,
+                settings.order())
             .run(attack, classifier, images, clean.correct(), listener);
     attacks.put(attack.name(), run);
     return run;

@@ -123,4 +123,26 @@ public final class Ranking {
     }
     return true;
   }
+
+  /**
+   * Whether no mask made of this ranking could tell classes apart: all classes have their units in
+   * the same order, or the same tenth (at least ten, of at least four times as many) on top. Fewer
+   * than 8 units can agree by chance: never.
+   */
+  public boolean allClassesAlike() {
+    if (classCount < 2 || units < 8) {
+      return false;
+    }
+    int top = Math.max(10, units / 10);
+    if (units >= 4 * top && degenerate(top)) {
+      return true;
+    }
+    int[] first = order(0);
+    for (int c = 1; c < classCount; c++) {
+      if (!Arrays.equals(first, order(c))) {
+        return false;
+      }
+    }
+    return true;
+  }
 }

@@ -182,6 +182,21 @@ public final class RankingFiles {
         : readSingle(found, layer, units, classCount);
   }
 
+  /** Refuses a ranking whose classes are all alike: its masks could not tell them apart. */
+  private static Ranking distinct(Ranking ranking, Path where) {
+    if (ranking.allClassesAlike()) {
+      throw new InputException(
+          "expected a ranking that differs between classes in "
+              + where
+              + ", but all "
+              + ranking.classCount()
+              + " classes of "
+              + ranking.layer()
+              + " have the same most important units; make the ranking again");
+    }
+    return ranking;
+  }
+
   private static void find(Path folder, String layer, List<Path> candidates) {
     Path single = folder.resolve(layer + ".npz");
     Path units = folder.resolve(layer);
@@ -243,7 +258,7 @@ public final class RankingFiles {
               + ", got one for "
               + provenance.layer());
     }
-    return new Ranking(layer, units, classCount, array.asDouble(), provenance);
+    return distinct(new Ranking(layer, units, classCount, array.asDouble(), provenance), file);
   }
 
   private static RankingProvenance parse(Path file, String text) {
@@ -279,6 +294,12 @@ public final class RankingFiles {
             entry.getValue().getFileName() + " has " + row.length + " values, not " + classCount);
         continue;
       }
+      for (int c = 0; c < classCount; c++) {
+        if (!Double.isFinite(row[c])) {
+          wrong.add(row[c] + " at unit " + entry.getKey() + ", class " + c);
+          break;
+        }
+      }
       System.arraycopy(row, 0, importance, entry.getKey() * classCount, classCount);
     }
     if (!wrong.isEmpty()) {
@@ -294,7 +315,9 @@ public final class RankingFiles {
               + ": "
               + String.join("; ", wrong.subList(0, Math.min(MOST_LISTED, wrong.size()))));
     }
-    return new Ranking(layer, units, classCount, importance, RankingProvenance.unknown(layer));
+    return distinct(
+        new Ranking(layer, units, classCount, importance, RankingProvenance.unknown(layer)),
+        folder);
   }
 
   private static String some(List<Integer> numbers) {

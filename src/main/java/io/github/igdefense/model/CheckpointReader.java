@@ -12,7 +12,10 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /**
  * Reads checkpoints: PyTorch files (zip and the older format) and safetensors, told apart by their
@@ -34,6 +37,8 @@ public final class CheckpointReader {
    */
   private static final Pattern NORMALIZATION =
       Pattern.compile("(mean|std|mu|sigma|(normalize|normalizer|normalization|norm)\\..*)");
+
+  private static final Pattern ATTACKER = Pattern.compile("(?:module\\.)?attacker\\.(.*)");
 
   private static final long MAX_PICKLE = 64L << 20;
   private static final long MAX_OPERATIONS = 4_000_000;
@@ -272,6 +277,7 @@ public final class CheckpointReader {
   private static List<HostTensor> stripPrefixes(List<HostTensor> tensors, List<String> notes) {
     List<HostTensor> stripped = tensors;
     for (int round = 0; round < 4; round++) {
+      stripped = withoutAttacker(stripped, notes);
       String prefix = commonPrefix(stripped);
       if (prefix == null) {
         break;
@@ -285,6 +291,30 @@ public final class CheckpointReader {
       notes.add("prefix '" + prefix + "' removed from the tensor names");
     }
     return stripped;
+  }
+
+  /**
+   * The robustness library saves its model a second time under {@code attacker.}; the copies are
+   * left out where the originals are there.
+   */
+  private static List<HostTensor> withoutAttacker(List<HostTensor> tensors, List<String> notes) {
+    List<HostTensor> rest =
+        tensors.stream().filter(tensor -> !ATTACKER.matcher(tensor.name()).lookingAt()).toList();
+    if (rest.size() == tensors.size() || rest.isEmpty()) {
+      return tensors;
+    }
+    Set<String> names = rest.stream().map(HostTensor::name).collect(Collectors.toSet());
+    for (HostTensor tensor : tensors) {
+      Matcher matcher = ATTACKER.matcher(tensor.name());
+      if (matcher.lookingAt()) {
+        String original = tensor.name().replaceFirst("attacker\\.", "");
+        if (!names.contains(original) && !NORMALIZATION.matcher(matcher.group(1)).matches()) {
+          return tensors;
+        }
+      }
+    }
+    notes.add(tensors.size() - rest.size() + " copies under 'attacker.' left out");
+    return rest;
   }
 
   private static String commonPrefix(List<HostTensor> tensors) {

@@ -1,5 +1,6 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.model.DifferentiableClassifier.ForwardPass;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
 import io.github.igdefense.tensor.Tensors;
 import java.util.function.UnaryOperator;
@@ -36,6 +37,56 @@ public final class Gradients {
   }
 
   /**
+   * A forward pass whose graph is kept for several backward passes.
+   *
+   * @param forward from images to logits, built of differentiable operations
+   */
+  public static ForwardPass record(Tensor x, UnaryOperator<Tensor> forward) {
+    try (PointerScope scope = new PointerScope();
+        AutoGradMode on = new AutoGradMode(true)) {
+      Tensor leaf = Tensors.keep(x.detach().requires_grad_(true));
+      Tensor attached = Tensors.keep(forward.apply(leaf));
+      Tensor logits = Tensors.keep(attached.detach());
+      return new Recorded(leaf, attached, logits);
+    }
+  }
+
+  /** A graph from images to logits. */
+  private static final class Recorded implements ForwardPass {
+    private final Tensor leaf;
+    private final Tensor attached;
+    private final Tensor logits;
+    private boolean closed;
+
+    Recorded(Tensor leaf, Tensor attached, Tensor logits) {
+      this.leaf = leaf;
+      this.attached = attached;
+      this.logits = logits;
+    }
+
+    @Override
+    public Tensor logits() {
+      return logits;
+    }
+
+    @Override
+    public Tensor gradient(Tensor weights) {
+      return Tensors.scoped(
+          () -> grad(Tensors.vector(attached), leaf, Tensors.vector(weights), true));
+    }
+
+    @Override
+    public void close() {
+      if (!closed) {
+        closed = true;
+        Tensors.free(logits);
+        Tensors.free(attached);
+        Tensors.free(leaf);
+      }
+    }
+  }
+
+  /**
    * The gradient of {@code output} with respect to {@code input}, in the caller's scope.
    *
    * @param outputGradient gradient arriving at {@code output}; null for a scalar output
@@ -52,6 +103,16 @@ public final class Gradients {
 
   /** The sum over outputs of their vector–Jacobian products with respect to {@code input}. */
   public static Tensor grad(TensorVector outputs, Tensor input, TensorVector outputGradients) {
+    return grad(outputs, input, outputGradients, false);
+  }
+
+  /**
+   * The same, keeping the graph for further backward passes.
+   *
+   * @param keepGraph whether the graph stays
+   */
+  public static Tensor grad(
+      TensorVector outputs, Tensor input, TensorVector outputGradients, boolean keepGraph) {
     return Tensors.scoped(
         () ->
             first(
@@ -59,7 +120,7 @@ public final class Gradients {
                     outputs,
                     Tensors.vector(input),
                     outputGradients,
-                    new BoolOptional(),
+                    keepGraph ? new BoolOptional(true) : new BoolOptional(),
                     false,
                     false)));
   }

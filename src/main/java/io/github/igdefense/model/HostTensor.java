@@ -5,6 +5,7 @@ import io.github.igdefense.data.ElementType;
 import io.github.igdefense.data.InputException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 
 /**
@@ -180,17 +181,12 @@ public final class HostTensor {
    */
   public float[] toFloats() {
     float[] values = new float[count(Integer.MAX_VALUE - 8, 1)];
-    Bytes bytes = storage.bytes;
-    switch (storage.type) {
-      case FLOAT32 -> {
-        if (isContiguous() && values.length > 0 && values.length < 1 << 28) {
-          bytes().asFloatBuffer().get(values);
-        } else {
-          forEach((to, from) -> values[to] = bytes.getFloat(4 * from));
-        }
-      }
-      case INT64 -> forEach((to, from) -> values[to] = bytes.getLong(8 * from));
-      default -> forEach((to, from) -> values[to] = (float) element(from));
+    if (isContiguous() && values.length > 0) {
+      copyTo(FloatBuffer.wrap(values));
+    } else if (storage.type == ElementType.INT64) {
+      forEach((to, from) -> values[to] = storage.bytes.getLong(8 * from));
+    } else {
+      forEach((to, from) -> values[to] = (float) element(from));
     }
     return values;
   }
@@ -198,7 +194,22 @@ public final class HostTensor {
   /** The elements row-major in float64: exact for all types but int64 beyond 2^53. */
   public double[] toDoubles() {
     double[] values = new double[count(Integer.MAX_VALUE - 8, 1)];
-    forEach((to, from) -> values[to] = element(from));
+    int size = storage.type.bytes();
+    if (!isContiguous() || values.length == 0) {
+      forEach((to, from) -> values[to] = element(from));
+      return values;
+    }
+    int[] next = {0};
+    storage
+        .bytes
+        .slice(offset * size, (long) values.length * size)
+        .forEachBlock(
+            (block, count) -> {
+              ByteBuffer bytes = ByteBuffer.wrap(block, 0, count).order(ByteOrder.LITTLE_ENDIAN);
+              for (int at = 0; at < count; at += size) {
+                values[next[0]++] = element(storage.type, bytes, at);
+              }
+            });
     return values;
   }
 
@@ -219,6 +230,50 @@ public final class HostTensor {
             values[to] =
                 storage.type == ElementType.INT64 ? bytes.getLong(8 * from) : (long) element(from));
     return values;
+  }
+
+  /**
+   * Writes the elements row-major, as {@link #toFloats}, from the buffer's position on. Reads
+   * contiguous tensors block by block: nothing of their size is held besides the target.
+   */
+  public void copyTo(FloatBuffer target) {
+    int size = storage.type.bytes();
+    if (!isContiguous() || numel() == 0) {
+      target.put(toFloats());
+      return;
+    }
+    storage
+        .bytes
+        .slice(offset * size, numel() * size)
+        .forEachBlock(
+            (block, count) -> {
+              ByteBuffer bytes = ByteBuffer.wrap(block, 0, count).order(ByteOrder.LITTLE_ENDIAN);
+              if (storage.type == ElementType.FLOAT32) {
+                target.put(bytes.asFloatBuffer());
+                return;
+              }
+              boolean whole =
+                  storage.type == ElementType.INT64; // rounded once, not by way of double
+              for (int at = 0; at < count; at += size) {
+                target.put(
+                    whole ? (float) bytes.getLong(at) : (float) element(storage.type, bytes, at));
+              }
+            });
+  }
+
+  private static double element(ElementType type, ByteBuffer bytes, int at) {
+    return switch (type) {
+      case FLOAT32 -> bytes.getFloat(at);
+      case FLOAT64 -> bytes.getDouble(at);
+      case FLOAT16 -> ElementType.float16ToFloat(bytes.getShort(at));
+      case BFLOAT16 -> ElementType.bfloat16ToFloat(bytes.getShort(at));
+      case INT64 -> bytes.getLong(at);
+      case INT32 -> bytes.getInt(at);
+      case INT16 -> bytes.getShort(at);
+      case INT8 -> bytes.get(at);
+      case UINT8 -> bytes.get(at) & 0xff;
+      case BOOL -> bytes.get(at) != 0 ? 1 : 0;
+    };
   }
 
   private double element(long index) {

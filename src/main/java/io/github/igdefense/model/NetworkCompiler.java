@@ -1,5 +1,6 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.data.ElementType;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.NetworkDescription.Block;
 import io.github.igdefense.model.NetworkDescription.Conv;
@@ -17,6 +18,7 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
@@ -36,6 +38,12 @@ final class NetworkCompiler {
   private final StateDict state;
   private final Dtype dtype;
   private final List<Pointer> owned = new ArrayList<>();
+
+  /**
+   * Every float32 tensor passes through here. One piece for all: as many pieces, freed between the
+   * parameters that stay, would leave holes a quarter of the network's size.
+   */
+  private Tensor staging;
 
   private NetworkCompiler(StateDict state, Dtype dtype) {
     this.state = state;
@@ -61,6 +69,12 @@ final class NetworkCompiler {
     NetworkCompiler compiler = new NetworkCompiler(state, dtype);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
+      long most = net.parameters().stream().mapToLong(p -> p.numel()).max().orElse(0);
+      compiler.staging =
+          torch.empty(
+              new long[] {most},
+              Tensors.options(torch.ScalarType.Float),
+              new MemoryFormatOptional());
       StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes);
       done = true;
       return network;
@@ -232,60 +246,63 @@ final class NetworkCompiler {
 
   /**
    * w' = w·scale, b' = shift, computed in float64 and rounded once; b' = 0 without {@code norm}.
+   * What is made on the way is freed at once, so that a large network never stands in memory twice.
    */
   private Convolution fold(Conv conv, Norm norm) {
-    double[] weight = values(conv.name() + ".weight");
-    double[] bias = new double[conv.out()];
-    if (norm != null) {
-      double[][] map = scaleAndShift(norm);
-      bias = map[1];
-      int perOutput = weight.length / conv.out();
-      for (int i = 0; i < weight.length; i++) {
-        weight[i] *= map[0][i / perOutput];
+    double[][] map = norm == null ? null : scaleAndShift(norm);
+    double[] bias = norm == null ? new double[conv.out()] : map[1];
+    try (PointerScope scope = new PointerScope()) {
+      Tensor weight = scaled(state.get(conv.name() + ".weight"), norm == null ? null : map[0]);
+      // Zeros in front of the kernel: with them the padding is the same on all sides, and the
+      // result is that of fewer zeros in front, to the last bit or nearly.
+      int missing = conv.paddingAfter() - conv.padding();
+      if (missing > 0) {
+        weight = torch.constant_pad_nd(weight, missing, 0, missing, 0);
       }
+      Tensor folded =
+          own(
+              torch.empty(
+                  Tensors.shape(weight),
+                  Tensors.options(dtype.scalarType()),
+                  Tensors.channelsLast()));
+      folded.copy_(weight);
+      Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
+      TensorOptional argument = new TensorOptional(foldedBias);
+      argument.retainReference();
+      return new Convolution(
+          folded,
+          foldedBias,
+          argument,
+          conv.stride(),
+          conv.paddingAfter(),
+          conv.groups(),
+          dtype != Dtype.FLOAT64);
     }
-    int kernel = conv.kernel();
-    int missing = conv.paddingAfter() - conv.padding();
-    if (missing > 0) {
-      weight = widen(weight, kernel, missing);
-      kernel += missing;
-    }
-    Tensor folded =
-        Tensors.to(Tensors.of(weight, conv.out(), conv.in() / conv.groups(), kernel, kernel), dtype)
-            .contiguous(torch.MemoryFormat.ChannelsLast);
-    Tensor foldedBias = own(Tensors.to(Tensors.of(bias, conv.out()), dtype));
-    TensorOptional argument = new TensorOptional(foldedBias);
-    argument.retainReference();
-    return new Convolution(
-        own(folded),
-        foldedBias,
-        argument,
-        conv.stride(),
-        conv.paddingAfter(),
-        conv.groups(),
-        dtype != Dtype.FLOAT64);
   }
 
   /**
-   * Kernels k×k with {@code missing} rows and columns of zeros in front: with them the padding is
-   * the same on all sides, and the result is that of fewer zeros in front, to the last bit or
-   * nearly.
+   * A tensor times one factor per entry of its first dimension (null: 1), float32 or float64; it
+   * may lie in {@link #staging}, so that the next call overwrites it.
    */
-  private static double[] widen(double[] weight, int kernel, int missing) {
-    int wide = kernel + missing;
-    int planes = weight.length / (kernel * kernel);
-    double[] padded = new double[planes * wide * wide];
-    for (int p = 0; p < planes; p++) {
-      for (int row = 0; row < kernel; row++) {
-        System.arraycopy(
-            weight,
-            (p * kernel + row) * kernel,
-            padded,
-            (p * wide + row + missing) * wide + missing,
-            kernel);
+  private Tensor scaled(HostTensor host, double[] scale) {
+    if (dtype == Dtype.FLOAT64 || host.type() == ElementType.FLOAT64) {
+      double[] values = host.toDoubles();
+      for (int i = 0; scale != null && i < values.length; i++) {
+        values[i] *= scale[i / (values.length / scale.length)];
       }
+      return Tensors.of(values, host.shape());
     }
-    return padded;
+    int count = Math.toIntExact(host.numel());
+    Tensor part = staging.narrow(0, 0, count);
+    Tensors.fill(
+        part,
+        target -> {
+          host.copyTo(target);
+          for (int i = 0; scale != null && i < count; i++) {
+            target.put(i, (float) (target.get(i) * scale[i / (count / scale.length)]));
+          }
+        });
+    return part.view(host.shape());
   }
 
   private double[] values(String name) {
@@ -294,7 +311,7 @@ final class NetworkCompiler {
 
   private Tensor tensor(String name, Dtype type) {
     HostTensor host = state.get(name);
-    return Tensors.to(Tensors.of(host.toDoubles(), host.shape()), type);
+    return Tensors.scoped(() -> Tensors.to(scaled(host, null), type).clone());
   }
 
   private Tensor own(Tensor tensor) {

@@ -380,6 +380,11 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return Gradients.of(x, this::forward, loss);
   }
 
+  @Override
+  public ForwardPass record(Tensor x) {
+    return Gradients.record(x, this::forward);
+  }
+
   /**
    * The images of a batch as this network takes them: [N,C,H,W] of its type, in the caller's scope.
    */

@@ -14,8 +14,13 @@ import org.bytedeco.pytorch.FunctionVector;
 import org.bytedeco.pytorch.IValue;
 import org.bytedeco.pytorch.IValueVector;
 import org.bytedeco.pytorch.JitModule;
+import org.bytedeco.pytorch.NamedTensor;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.named_buffer_iterator;
+import org.bytedeco.pytorch.named_buffer_list;
+import org.bytedeco.pytorch.named_parameter_iterator;
+import org.bytedeco.pytorch.named_parameter_list;
 import org.bytedeco.pytorch.parameter_iterator;
 import org.bytedeco.pytorch.parameter_list;
 
@@ -154,6 +159,53 @@ public final class TorchScriptArchive implements AutoCloseable {
   /** Whether the outermost module has this method. */
   public boolean hasMethod(String name) {
     return methods.contains(name);
+  }
+
+  /**
+   * The shape of a parameter or buffer by its full name, such as {@code visual.conv1.weight}; null
+   * if there is none.
+   */
+  long[] shape(String name) {
+    Tensor tensor = find(name);
+    try {
+      return tensor == null ? null : Tensors.shape(tensor);
+    } finally {
+      Tensors.free(tensor);
+    }
+  }
+
+  /** The value of a buffer of one number; null if there is none. */
+  Long number(String name) {
+    Tensor tensor = find(name);
+    try {
+      return tensor == null || tensor.numel() != 1 ? null : Tensors.toLongs(tensor)[0];
+    } finally {
+      Tensors.free(tensor);
+    }
+  }
+
+  /** A parameter or buffer; the caller frees it. */
+  private Tensor find(String name) {
+    checkOpen();
+    try (PointerScope scope = new PointerScope()) {
+      named_parameter_list parameters = module.named_parameters();
+      named_parameter_iterator parameter = parameters.begin();
+      for (long left = parameters.size(); left > 0; left--, parameter.increment()) {
+        NamedTensor named = parameter.multiply();
+        if (named.name().getString().equals(name)) {
+          return Tensors.keep(new Tensor(named.value()));
+        }
+      }
+      named_buffer_list buffers = module.named_buffers();
+      named_buffer_iterator buffer = buffers.begin();
+      for (long left = buffers.size(); left > 0; left--, buffer.increment()) {
+        NamedTensor named = buffer.multiply();
+        if (named.name().getString().equals(name)) {
+          return Tensors.keep(new Tensor(named.value()));
+        }
+      }
+      return null;
+    }
   }
 
   /**

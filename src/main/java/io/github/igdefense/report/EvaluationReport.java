@@ -27,26 +27,40 @@ import org.bytedeco.pytorch.Tensor;
 public final class EvaluationReport {
   private static final int GALLERY_IMAGES = 8;
   private static final Map<String, String[]> ATTACKS =
-      Map.of(
-          "fgsm",
-          new String[] {"FGSM", "One step along the sign of the gradient of the cross-entropy."},
-          "pgd",
-          new String[] {
-            "PGD", "Steps along the gradient of the cross-entropy from a random start."
-          },
-          "apgd-ce",
-          new String[] {
-            "APGD-CE", "Auto-PGD on the cross-entropy: the step size halves where progress stalls."
-          },
-          "apgd-dlr",
-          new String[] {"APGD-DLR", "Auto-PGD on the difference of logits ratio."},
-          "apgd-cw",
-          new String[] {"APGD-CW", "Auto-PGD on the Carlini-Wagner margin."},
-          "apgd-t",
-          new String[] {
-            "APGD-T",
-            "Auto-PGD on the targeted difference of logits ratio, one target class after another."
-          });
+      Map.ofEntries(
+          text("fgsm", "FGSM", "One step along the sign of the gradient of the loss."),
+          text("pgd", "PGD", "Steps along the gradient of the loss from a random start."),
+          text(
+              "apgd-ce",
+              "APGD-CE",
+              "Auto-PGD on the cross-entropy: the step size halves where progress stalls."),
+          text("apgd-dlr", "APGD-DLR", "Auto-PGD on the difference of logits ratio."),
+          text("apgd-cw", "APGD-CW", "Auto-PGD on the Carlini-Wagner margin."),
+          text(
+              "apgd-t",
+              "APGD-T",
+              "Auto-PGD on the targeted difference of logits ratio, for several target classes."),
+          text(
+              "fab",
+              "FAB",
+              "Steps onto the nearest linearised decision boundary, looking for the nearest"
+                  + " misclassified point."),
+          text("fab-t", "FAB-T", "FAB onto the boundary to several target classes."),
+          text("square", "Square", "Random search over square windows; uses logits, no gradients."),
+          text(
+              "gama-pgd",
+              "GAMA-PGD",
+              "PGD on the margin of the probabilities, at first driven away from those at the"
+                  + " start."),
+          text(
+              "rays",
+              "RayS",
+              "Search for the direction of signs in which the nearest misclassified point lies;"
+                  + " uses predictions alone."));
+
+  private static Map.Entry<String, String[]> text(String name, String title, String text) {
+    return Map.entry(name, new String[] {title, text});
+  }
 
   private EvaluationReport() {}
 

@@ -86,16 +86,46 @@ final class HeatMap {
     return highest.length >= DENSE;
   }
 
+  /** Width of the PNG. */
+  int width() {
+    return ranking.units() * unitWidth();
+  }
+
+  private int height() {
+    return dense() ? highest.length : highest.length * ROW;
+  }
+
+  /** Height on the page. */
+  int shownHeight() {
+    return dense() ? Math.max(400, Math.min(1000, highest.length * 4)) : height();
+  }
+
+  /** Every how-many-th class has its name written beside it. */
+  int labelStep() {
+    return (highest.length + LABELS - 1) / LABELS;
+  }
+
+  /** The strips on a light page, as a data URI of a PNG. */
+  String uri() {
+    return png(height(), Palette.LIGHT);
+  }
+
+  /** The strips on a light page, as a PNG file. */
+  byte[] bytes() {
+    String uri = uri();
+    return java.util.Base64.getDecoder().decode(uri.substring(uri.indexOf(',') + 1));
+  }
+
   /** The figure with labels, legend and caption. */
   Html figure() {
     int classes = highest.length;
-    int pngHeight = dense() ? classes : classes * ROW;
-    int shown = dense() ? Math.max(400, Math.min(1000, classes * 4)) : pngHeight;
+    int pngHeight = height();
+    int shown = shownHeight();
     Html html = new Html().open("figure", "class", "heat");
     html.open("div", "class", "heat-grid");
     html.open(
         "div", "class", "heat-labels", "style", "height:" + shown + "px", "aria-hidden", "true");
-    int step = (classes + LABELS - 1) / LABELS;
+    int step = labelStep();
     for (int c = 0; c < classes; c += step) {
       html.element("span", ranking.classNames().get(c));
     }
@@ -108,7 +138,7 @@ final class HeatMap {
         "alt",
         alternative(),
         "width",
-        "" + ranking.units() * unitWidth(),
+        "" + width(),
         "height",
         "" + pngHeight,
         "style",

@@ -1,8 +1,10 @@
 package io.github.igdefense.tensor;
 
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.FloatPointer;
@@ -64,6 +66,18 @@ public final class Tensors {
       tensor.data_ptr_float().put(values, 0, values.length);
     }
     return tensor;
+  }
+
+  /**
+   * Has the memory of a contiguous CPU float32 tensor written, row-major, without an array between.
+   *
+   * @param fill gets the memory as a buffer at position 0, valid only during the call
+   */
+  public static void fill(Tensor tensor, Consumer<FloatBuffer> fill) {
+    try (PointerScope scope = new PointerScope()) {
+      FloatPointer data = tensor.data_ptr_float();
+      fill.accept(data.capacity(tensor.numel()).asBuffer());
+    }
   }
 
   /** Copies an array into a new CPU float64 tensor. */

@@ -1,10 +1,11 @@
 package io.github.igdefense.attack;
 
+import static io.github.igdefense.attack.AttackGoldens.close;
+import static io.github.igdefense.attack.AttackGoldens.fingerprints;
 import static io.github.igdefense.data.GoldenFiles.golden;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.IgDefense;
@@ -29,7 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** With the seed alone, in float64, every step is the reference's. */
 class ApgdGoldenTest {
   private static final double TOLERANCE = 1e-6;
-  private static final int VALUES = 3 * 32 * 32;
+  private static final int VALUES = AttackGoldens.VALUES;
   private static final int TRAJECTORY_STRIDE = 64;
 
   private static StagedNetwork network;
@@ -42,7 +43,7 @@ class ApgdGoldenTest {
   }
 
   @AfterAll
-  static void close() {
+  static void closeNetwork() {
     network.close();
   }
 
@@ -65,18 +66,10 @@ class ApgdGoldenTest {
     try (PointerScope scope = new PointerScope();
         AttackContext context = AttackContext.seeded(file.get("seed").asLong()[0])) {
       Tensor x = Tensors.of(images, labels.length, 3, 32, 32);
-      try (AttackResult result = attack.run(network, x, labels, context.withTrace(recorder))) {
-        assertThat(result.initiallyCorrect()).isEqualTo(file.get("robust_before").asBoolean());
-        assertThat(result.robust()).isEqualTo(file.get("robust_after").asBoolean());
-        close("logits", network.logits(result.adversarial()), file.get("adv_logits"));
-        double[] points = Tensors.toDoubles(result.adversarial());
-        close("fingerprints", fingerprints(points), file.get("adv_proj").asDouble());
-        double[] first = file.get("x_adv_first_f32").asDouble();
-        close("images", java.util.Arrays.copyOf(points, first.length), first);
-        Tensor delta = result.adversarial().sub(x);
-        close("Linf", Geometry.size(delta, Norm.LINF), file.get("delta_linf"));
-        close("L2", Geometry.size(delta, Norm.L2), file.get("delta_l2"));
-        close("L1", Geometry.size(delta, Norm.L1), file.get("delta_l1"));
+      try (AttackResult result =
+          attack.run(
+              network, x, labels, context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
+        AttackGoldens.compareResult(result, network, x, file);
       }
     }
     int runs = 0;
@@ -119,7 +112,11 @@ class ApgdGoldenTest {
             new IgDefense(network, masks, IgDefense.DEFAULT_TEMPERATURE, Smoothing.NONE, null);
         AttackContext context = AttackContext.sharing(rng, seed);
         AttackResult result =
-            attack.run(smoothed, mixtures(file), labels, context.withTrace(recorder))) {
+            attack.run(
+                smoothed,
+                mixtures(file),
+                labels,
+                context.withOrder(RunOrder.REFERENCE).withTrace(recorder))) {
       double[] points = Tensors.toDoubles(result.adversarial());
       close("fingerprints", fingerprints(points), file.get("adv_proj").asDouble());
       close("logits without noise", plain.logits(result.adversarial()), file.get("adv_logits"));
@@ -194,40 +191,7 @@ class ApgdGoldenTest {
         .withLargerEpsilon(name.endsWith("largereps"));
   }
 
-  /** Column k of row i: Σ_j v_j · sin(0.37·(k+1)·(j+1)), as the files' description defines it. */
-  private static double[] fingerprints(double[] points) {
-    int n = points.length / VALUES;
-    double[] prints = new double[2 * n];
-    for (int i = 0; i < n; i++) {
-      for (int k = 0; k < 2; k++) {
-        for (int j = 0; j < VALUES; j++) {
-          prints[2 * i + k] += points[i * VALUES + j] * Math.sin(0.37 * (k + 1) * (j + 1));
-        }
-      }
-    }
-    return prints;
-  }
-
   private static double[] flat(List<double[]> rows, int skip) {
     return rows.stream().skip(skip).flatMapToDouble(java.util.Arrays::stream).toArray();
-  }
-
-  private static void close(String what, Tensor actual, NpyArray expected) {
-    close(what, Tensors.toDoubles(actual), expected.asDouble());
-  }
-
-  private static void close(String what, double[] actual, double[] expected) {
-    assertThat(actual).as(what).hasSameSizeAs(expected);
-    int worst = 0;
-    for (int i = 0; i < actual.length; i++) {
-      if (Math.abs(actual[i] - expected[i]) > Math.abs(actual[worst] - expected[worst])) {
-        worst = i;
-      }
-    }
-    if (actual.length > 0) {
-      assertThat(actual[worst])
-          .as(what + ", worst at " + worst)
-          .isCloseTo(expected[worst], within(TOLERANCE));
-    }
   }
 }

@@ -16,6 +16,7 @@ import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -57,16 +58,25 @@ class AttackPropertyTest {
     return LogitLosses.predictions(model.logits(Tensors.to(x, model.dtype())));
   }
 
+  private static boolean lacks(String name, Norm norm) {
+    return switch (norm) {
+      case LINF -> false;
+      case L2 -> Set.of("gama-pgd", "rays").contains(name);
+      case L1 -> Set.of("gama-pgd", "rays", "pgd", "fgsm").contains(name);
+    };
+  }
+
   static Stream<Attack> attacks() {
     List<Attack> all = new ArrayList<>();
     for (Norm norm : Norm.values()) {
       double size = norm == Norm.LINF ? 16 / 255.0 : norm == Norm.L2 ? 1.5 : 20;
       Epsilon epsilon = new Epsilon(size);
       for (String name : Attacks.names()) {
-        if (norm == Norm.L1 && (name.equals("pgd") || name.equals("fgsm"))) {
+        if (lacks(name, norm)) {
           continue;
         }
-        AttackOptions options = AttackOptions.DEFAULT.withTargets(2).withRestarts(2);
+        AttackOptions options =
+            AttackOptions.DEFAULT.withTargets(2).withRestarts(2).withQueries(25);
         all.add(Attacks.byName(name, norm, epsilon, 5, options));
       }
     }
@@ -80,8 +90,16 @@ class AttackPropertyTest {
     Tensor x = images(6, 3);
     long[] labels = predictions(model, x);
     labels[4] = (labels[4] + 1) % 5;
-    try (AttackContext context = AttackContext.seeded(1);
-        AttackResult result = attack.run(model, x, labels, context)) {
+    try (AttackContext context = AttackContext.seeded(1)) {
+      for (RunOrder order : RunOrder.values()) {
+        checkPoints(attack, model, x, labels, context.withOrder(order));
+      }
+    }
+  }
+
+  private static void checkPoints(
+      Attack attack, StagedNetwork model, Tensor x, long[] labels, AttackContext context) {
+    try (AttackResult result = attack.run(model, x, labels, context)) {
       double[] original = Tensors.toDoubles(x);
       double[] adversarial = Tensors.toDoubles(result.adversarial());
       double[] best = Tensors.toDoubles(result.best());
@@ -106,7 +124,10 @@ class AttackPropertyTest {
         boolean bestChanged = distance(Norm.LINF, original, best, i, values) > 0;
         assertThat(bestChanged).isEqualTo(attacked);
         assertThat(Double.isNaN(result.bestLoss()[i])).isEqualTo(!attacked);
-        assertThat(result.gradientEvaluations()[i] > 0).isEqualTo(attacked);
+        assertThat(result.queries()[i] > 0).isEqualTo(attacked);
+        assertThat(result.gradientEvaluations()[i])
+            .isLessThanOrEqualTo(
+                attack.name().equals("fab") ? Long.MAX_VALUE : result.queries()[i]);
       }
       assertThat(Tensors.toDoubles(x)).as("input unchanged").isEqualTo(original);
     }
@@ -140,7 +161,8 @@ class AttackPropertyTest {
       }
     }
     assertThat(points.get(1)).isEqualTo(points.get(0));
-    if (!attack.name().equals("fgsm")) {
+    // These draw nothing, or find their nearest point in the first restart, which draws nothing.
+    if (!Set.of("fgsm", "rays", "fab", "fab-t").contains(attack.name())) {
       assertThat(points.get(2)).isNotEqualTo(points.get(0));
     }
   }
@@ -243,10 +265,10 @@ class AttackPropertyTest {
     }
   }
 
-  @Test
-  void badInputIsRefusedBeforeAnythingRuns() {
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void badInputIsRefusedBeforeAnythingRuns(Attack attack) {
     StagedNetwork model = network(5, Dtype.FLOAT32);
-    Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(8), 2);
     float[] good = new float[2 * 3 * 32 * 32];
     try (AttackContext context = AttackContext.seeded(1)) {
       for (float bad : new float[] {1.01f, -0.01f, Float.NaN}) {
@@ -273,6 +295,87 @@ class AttackPropertyTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void aModelThatTurnsNanDuringAnAttackIsRefused(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    int[] calls = new int[1];
+    DifferentiableClassifier broken =
+        new Altered(model) {
+          @Override
+          public Tensor logits(Tensor x) {
+            Tensor logits = super.logits(x);
+            return calls[0]++ < 2 ? logits : logits.mul(Tensors.scalar(Double.NaN));
+          }
+
+          @Override
+          public LossGradient lossGradient(Tensor x, LogitLoss loss) {
+            LossGradient pass = super.lossGradient(x, loss);
+            return calls[0]++ < 2
+                ? pass
+                : new LossGradient(
+                    pass.logits().mul(Tensors.scalar(Double.NaN)),
+                    pass.loss().mul(Tensors.scalar(Double.NaN)),
+                    pass.gradient());
+          }
+        };
+    Tensor x = images(2, 3);
+    long[] labels = predictions(model, x);
+    // So small a ball that nothing breaks before the third call.
+    AttackOptions options = AttackOptions.DEFAULT.withTargets(2).withRestarts(2).withQueries(25);
+    Attack gentle = Attacks.byName(attack.name(), attack.norm(), new Epsilon(1e-6), 5, options);
+    try (AttackContext context = AttackContext.seeded(1)) {
+      if (attack.name().equals("fgsm")) {
+        calls[0] = 1;
+      }
+      assertThatThrownBy(() -> gentle.run(broken, x, labels, context))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("NaN for image");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void twoClassesAndFewerClassesThanTargetsAreEnoughWhereTheLossAllows(Attack attack) {
+    Tensor x = images(3, 3);
+    StagedNetwork two = network(2, Dtype.FLOAT32);
+    StagedNetwork four = network(4, Dtype.FLOAT32);
+    AttackOptions options = AttackOptions.DEFAULT.withTargets(9).withQueries(10);
+    Attack many = Attacks.byName(attack.name(), attack.norm(), attack.epsilon(), 5, options);
+    long[] labels = predictions(two, x);
+    try (AttackContext context = AttackContext.seeded(1)) {
+      many.run(four, x, predictions(four, x), context).close();
+      if (Set.of("apgd-dlr", "apgd-t").contains(attack.name())) {
+        assertThatThrownBy(() -> many.run(two, x, labels, context))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("classes")
+            .hasMessageContaining("got 2");
+      } else {
+        try (AttackResult result = many.run(two, x, labels, context)) {
+          assertThat(result.initiallyCorrect()).containsOnly(true);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("attacks")
+  void whenAllImagesAreMisclassifiedNothingIsAttacked(Attack attack) {
+    StagedNetwork model = network(5, Dtype.FLOAT32);
+    Tensor x = images(3, 3);
+    long[] labels = predictions(model, x);
+    for (int i = 0; i < labels.length; i++) {
+      labels[i] = (labels[i] + 1) % 5;
+    }
+    try (AttackContext context = AttackContext.seeded(1);
+        AttackResult result = attack.run(model, x, labels, context)) {
+      assertThat(result.robust()).containsOnly(false);
+      assertThat(result.success()).containsOnly(false);
+      assertThat(result.queries()).containsOnly(0);
+      assertThat(Tensors.toFloats(result.adversarial())).isEqualTo(Tensors.toFloats(x));
+    }
+  }
+
   @Test
   void aModelThatReturnsNanIsRefused() {
     StagedNetwork model = network(5, Dtype.FLOAT32);
@@ -292,8 +395,21 @@ class AttackPropertyTest {
     }
   }
 
-  @Test
-  void eotAveragesGradientsOfARandomModelOnly() {
+  static Stream<Attack> gradientAttacks() {
+    Epsilon epsilon = new Epsilon(1e-4);
+    return Stream.of(
+        new Fgsm(Norm.LINF, epsilon),
+        new Pgd(Norm.LINF, epsilon, 3),
+        new Apgd(Apgd.Loss.CE, Norm.LINF, epsilon, 3),
+        new TargetedApgd(Norm.L2, epsilon, 3, 2),
+        new GamaPgd(epsilon, 3),
+        new Fab(Norm.LINF, epsilon, 3),
+        new TargetedFab(Norm.L1, epsilon, 3, 2));
+  }
+
+  @ParameterizedTest
+  @MethodSource("gradientAttacks")
+  void eotAveragesGradientsOfARandomModelOnly(Attack single) {
     StagedNetwork model = network(5, Dtype.FLOAT64);
     Tensor x = images(2, 3);
     long[] labels = predictions(model, x);
@@ -312,7 +428,7 @@ class AttackPropertyTest {
             return super.lossGradient(images, loss);
           }
         };
-    Attack attack = new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(1), 3).withEot(4);
+    Attack attack = single.withEot(4);
     List<float[]> points = new ArrayList<>();
     List<Integer> counts = new ArrayList<>();
     try (AttackContext context = AttackContext.seeded(1)) {
@@ -326,7 +442,8 @@ class AttackPropertyTest {
         counts.add(calls[0]);
       }
     }
-    assertThat(counts).containsExactly(4 * 4, 4);
+    assertThat(counts.get(1)).isPositive();
+    assertThat(counts.get(0)).isEqualTo(4 * counts.get(1));
     // The model is not random after all: the mean of equal gradients is each of them.
     assertThat(points.get(0))
         .containsExactly(points.get(1), org.assertj.core.data.Offset.offset(1e-6f));
@@ -367,6 +484,44 @@ class AttackPropertyTest {
   }
 
   @Test
+  void combinatorsGiveTheSameAttackWithMoreRunsOrRefuse() {
+    Epsilon epsilon = Epsilon.of255(8);
+    for (String name : Attacks.names()) {
+      Attack attack = Attacks.byName(name, Norm.LINF, epsilon, 5, AttackOptions.DEFAULT);
+      assertThat(attack.withRestarts(1).parameters()).isEqualTo(attack.parameters());
+      assertThat(attack.withEot(1).parameters()).isEqualTo(attack.parameters());
+      if (Set.of("fgsm", "rays").contains(name)) {
+        assertThatThrownBy(() -> attack.withRestarts(3))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("1 restart for " + name);
+      } else {
+        assertThat(attack.withRestarts(3).parameters()).containsEntry("restarts", 3);
+      }
+      if (Set.of("square", "rays").contains(name)) {
+        assertThatThrownBy(() -> attack.withEot(3))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("uses no gradients");
+      } else {
+        assertThat(attack.withEot(3).parameters()).containsEntry("eot_iterations", 3);
+      }
+      assertThatThrownBy(() -> attack.withRestarts(0)).isInstanceOf(InputException.class);
+      assertThatThrownBy(() -> attack.withEot(0)).isInstanceOf(InputException.class);
+    }
+    AttackOptions ce = AttackOptions.DEFAULT.withLoss("ce");
+    assertThat(Attacks.byName("square", Norm.L2, epsilon, 1, ce).parameters())
+        .containsEntry("loss", "ce");
+    for (String name : List.of("square", "pgd", "fgsm", "apgd-ce", "fab", "rays")) {
+      assertThatThrownBy(
+              () ->
+                  Attacks.byName(
+                      name, Norm.LINF, epsilon, 1, AttackOptions.DEFAULT.withLoss("hinge")))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("loss")
+          .hasMessageContaining("hinge");
+    }
+  }
+
+  @Test
   void namesNormsAndNumbersOutOfRangeAreRefusedWithTheChoices() {
     Epsilon epsilon = Epsilon.of255(8);
     assertThatThrownBy(
@@ -380,11 +535,20 @@ class AttackPropertyTest {
           .hasMessageContaining("Linf, L2")
           .hasMessageContaining("L1");
     }
+    for (String name : List.of("gama-pgd", "rays")) {
+      assertThatThrownBy(() -> Attacks.byName(name, Norm.L2, epsilon, 10, AttackOptions.DEFAULT))
+          .isInstanceOf(InputException.class)
+          .hasMessageContaining("(Linf)")
+          .hasMessageContaining("L2");
+    }
     for (String name : Attacks.names()) {
-      assertThatCode(() -> Attacks.byName(name, Norm.L2, epsilon, 1, AttackOptions.DEFAULT))
+      assertThatCode(() -> Attacks.byName(name, Norm.LINF, epsilon, 1, AttackOptions.DEFAULT))
           .doesNotThrowAnyException();
-      if (!name.equals("fgsm")) {
-        assertThatThrownBy(() -> Attacks.byName(name, Norm.L2, epsilon, 0, AttackOptions.DEFAULT))
+      assertThat(Attacks.byName(name, Norm.LINF, epsilon, 7, AttackOptions.DEFAULT).toString())
+          .startsWith(name + "(")
+          .contains("norm=Linf, epsilon=8/255");
+      if (!Set.of("fgsm", "square", "rays").contains(name)) {
+        assertThatThrownBy(() -> Attacks.byName(name, Norm.LINF, epsilon, 0, AttackOptions.DEFAULT))
             .isInstanceOf(InputException.class)
             .hasMessageContaining("step");
       }

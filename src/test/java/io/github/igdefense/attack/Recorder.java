@@ -51,11 +51,15 @@ final class Recorder implements Trace {
       boolean[] robust,
       double[] stepSize,
       double[] sparsity) {
-    last().points.add(Tensors.toDoubles(point));
+    if (point != null) {
+      last().points.add(Tensors.toDoubles(point));
+    }
     last().loss.add(loss.clone());
     last().bestLoss.add(bestLoss.clone());
     last().robust.add(robust.clone());
-    last().stepSize.add(stepSize.clone());
+    if (stepSize != null) {
+      last().stepSize.add(stepSize.clone());
+    }
     if (sparsity != null) {
       last().sparsity.add(sparsity.clone());
     }

@@ -157,6 +157,11 @@ class CliBadInputTest {
         new Case(ATTACK + "--attack apgd-ce --restarts 0", "--restarts"),
         new Case(ATTACK + "--attack apgd-t --targets 0", "--targets"),
         new Case(ATTACK + "--attack apgd-t --eot 0", "--eot"),
+        new Case(ATTACK + "--attack square --queries 0", "--queries"),
+        new Case(ATTACK + "--attack square --loss hinge", "margin or ce", "'hinge'"),
+        new Case(ATTACK + "--attack apgd-ce --loss cw", "no loss for apgd-ce", "'cw'"),
+        new Case(ATTACK + "--attack rays --norm L2", "rays supports (Linf)", "L2"),
+        new Case(ATTACK + "--attack gama-pgd --norm L1", "gama-pgd supports (Linf)", "L1"),
         new Case(EVAL + "--evaluations 4", "odd", "4"),
         new Case(EVAL + "--evaluations -1", "odd", "-1"),
         // Computing.

@@ -257,8 +257,13 @@ class CliContractTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"apgd-ce, atk_apgd_ce_linf", "apgd-t, atk_apgd_t_linf"})
-  void attackFindsWhatTheReferenceFinds(String attack, String name) throws Exception {
+  @CsvSource({
+    "apgd-ce, atk_apgd_ce_linf, 8",
+    "apgd-t, atk_apgd_t_linf, 8",
+    "fab-t, atk_fab_t_linf, 8",
+    "square, atk_square_linf, 16"
+  })
+  void attackFindsWhatTheReferenceFinds(String attack, String name, int steps255) throws Exception {
     Npz golden = Npz.open(golden(name + ".npz"));
     boolean targeted = golden.contains("hp_n_target_classes");
     CliRun run =
@@ -275,11 +280,14 @@ class CliContractTest {
             "--norm",
             "Linf",
             "--eps",
-            "8/255",
+            steps255 + "/255",
             "--steps",
-            golden.get("hp_n_iter").asLong()[0],
+            golden.contains("hp_n_iter") ? golden.get("hp_n_iter").asLong()[0] : 1,
+            "--queries",
+            golden.contains("hp_n_queries") ? golden.get("hp_n_queries").asLong()[0] : 1,
             "--targets",
             targeted ? golden.get("hp_n_target_classes").asLong()[0] : 9,
+            "--reference-order",
             "--seed",
             golden.get("seed").asLong()[0],
             "--out",
@@ -300,7 +308,7 @@ class CliContractTest {
     for (int i = 0; i < x.length; i++) {
       assertThat(Math.abs(adversarial[i] - x[i]))
           .as("value %d", i)
-          .isLessThanOrEqualTo(8 / 255.0 + 1e-12);
+          .isLessThanOrEqualTo(steps255 / 255.0 + 1e-12);
       assertThat(adversarial[i]).as("value %d", i).isBetween(0.0, 1.0);
     }
     boolean[] before = golden.get("robust_before").asBoolean();
@@ -316,7 +324,8 @@ class CliContractTest {
     assertThat(json.get("kind").asText()).isEqualTo("attack");
     assertThat(json.get("clean").asDouble()).isCloseTo(13 / 16.0, within(1e-12));
     assertThat(json.get("attacks").get(attack).asDouble()).isCloseTo(share(after), within(1e-12));
-    assertThat(json.get("settings").get("epsilon").asDouble()).isCloseTo(8 / 255.0, within(1e-15));
+    assertThat(json.get("settings").get("epsilon").asDouble())
+        .isCloseTo(steps255 / 255.0, within(1e-15));
     assertThat(json.get("provenance").get("seed").asLong())
         .isEqualTo(golden.get("seed").asLong()[0]);
     assertThat(CliRun.files(out)).hasSize(2);
@@ -558,7 +567,18 @@ class CliContractTest {
   @Test
   void helpShowsEveryDefaultOnce() {
     for (String command :
-        List.of("demo", "rank loir", "predict", "attack", "eval", "train", "bench", "doctor")) {
+        List.of(
+            "demo",
+            "rank loir",
+            "rank cdir",
+            "ranking show",
+            "ranking compare",
+            "predict",
+            "attack",
+            "eval",
+            "train",
+            "bench",
+            "doctor")) {
       List<Object> line = new ArrayList<>(Arrays.asList((Object[]) command.split(" ")));
       line.add("--help");
       CliRun run = CliRun.ok(line.toArray());

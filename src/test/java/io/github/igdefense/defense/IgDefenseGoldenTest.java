@@ -11,6 +11,7 @@ import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.importance.RankingProvenance;
+import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
 import io.github.igdefense.model.LogitLoss;
 import io.github.igdefense.model.Networks;
@@ -207,6 +208,19 @@ class IgDefenseGoldenTest {
         assertThat(Tensors.sum(result.loss()))
             .isCloseTo(expected.get(name + "_ce_sum").asDouble()[0], within(1e-7));
         checkGradient(name, Tensors.toDoubles(result.gradient()));
+
+        // A pass that is kept gives the same, as often as asked: from softmax − onehot.
+        try (DifferentiableClassifier.ForwardPass pass = defense.record(x)) {
+          assertClose(pass.logits(), expected.get(name + "_logits").asDouble(), 1e-7);
+          Tensor labels = Tensors.of(expected.get("a1_y").asLong(), x.size(0));
+          Tensor weights =
+              torch
+                  .softmax(pass.logits(), 1)
+                  .sub(torch.one_hot(labels, 10).to(torch.ScalarType.Double));
+          for (int again = 0; again < 2; again++) {
+            checkGradient(name, Tensors.toDoubles(pass.gradient(weights)));
+          }
+        }
       }
     }
   }

@@ -9,7 +9,10 @@ import io.github.igdefense.attack.Apgd;
 import io.github.igdefense.attack.Attack;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
+import io.github.igdefense.attack.RunOrder;
+import io.github.igdefense.attack.Square;
 import io.github.igdefense.attack.TargetedApgd;
+import io.github.igdefense.attack.TargetedFab;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
@@ -71,7 +74,8 @@ class AttackEvaluationTest {
             (int) file.get("hp_batch_size").asLong()[0],
             file.get("seed").asLong()[0],
             RepeatedEvaluation.DEFAULT,
-            false);
+            false,
+            RunOrder.REFERENCE);
     boolean[] robust = Predictions.of(network, images, 10).correct();
     assertThat(robust).isEqualTo(file.get("robust_before").asBoolean());
 
@@ -82,6 +86,16 @@ class AttackEvaluationTest {
     Attack second = new TargetedApgd(Norm.parse(norm), epsilon, steps, targets);
     robust = evaluation.run(second, network, images, robust, EvaluationListener.NONE).robust();
     assertThat(robust).isEqualTo(file.get("robust_after_apgd_t").asBoolean());
+
+    int fabSteps = (int) file.get("hp_fab_n_iter").asLong()[0];
+    Attack third = new TargetedFab(Norm.parse(norm), epsilon, fabSteps, targets);
+    robust = evaluation.run(third, network, images, robust, EvaluationListener.NONE).robust();
+    assertThat(robust).isEqualTo(file.get("robust_after_fab_t").asBoolean());
+
+    int queries = (int) file.get("hp_square_n_queries").asLong()[0];
+    Attack fourth = new Square(Norm.parse(norm), epsilon, queries);
+    robust = evaluation.run(fourth, network, images, robust, EvaluationListener.NONE).robust();
+    assertThat(robust).isEqualTo(file.get("robust_after_square").asBoolean());
   }
 
   @Test

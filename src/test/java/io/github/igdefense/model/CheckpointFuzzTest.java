@@ -15,7 +15,7 @@ class CheckpointFuzzTest {
   private static final Path FILE = Path.of("input.pt");
 
   /** The pickle inside a file, without the container in the way. */
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void pickle(byte[] input) {
     TorchImports imports =
         new TorchImports(
@@ -30,17 +30,17 @@ class CheckpointFuzzTest {
         () -> new PickleReader(Bytes.of(input), 0, "input.pkl", imports, 4_000_000).read());
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void zip(byte[] input) {
     FuzzContract.check(() -> readAll(input));
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void legacy(byte[] input) {
     FuzzContract.check(() -> readAll(input));
   }
 
-  @FuzzTest
+  @FuzzTest(maxDuration = "")
   void safetensors(byte[] input) {
     FuzzContract.check(() -> readAll(input));
   }
