@@ -1,22 +1,22 @@
 package io.github.igdefense.cli;
 
-import io.github.igdefense.attack.Attack;
+import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
-import io.github.igdefense.data.NpyArray;
-import io.github.igdefense.data.Npz;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Evaluation;
-import io.github.igdefense.evaluation.RepeatedEvaluation;
+import io.github.igdefense.evaluation.RunState;
+import io.github.igdefense.model.Classifier;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
+import io.github.igdefense.report.WorstCaseFiles;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Rng;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -40,11 +40,16 @@ final class AttackCommand implements Callable<Integer> {
       names = "--attack",
       required = true,
       paramLabel = "NAME",
-      description =
-          "fgsm, pgd, apgd-ce, apgd-dlr, apgd-cw, apgd-t, fab, fab-t, square, gama-pgd or rays.")
+      description = "One of " + AttackPlans.NAMES + ".")
   String attack;
 
   @Mixin AttackListOptions attackOptions;
+  @Mixin RunOptions run;
+
+  @Option(
+      names = "--per-image",
+      description = "Write DIR/per_image.csv: prediction, loss and cost for every image.")
+  boolean perImage;
 
   @Option(
       names = "--out",
@@ -59,88 +64,81 @@ final class AttackCommand implements Callable<Integer> {
   public Integer call() {
     boolean defended = defense.enabled();
     Values.outputFolder(out);
-    List<Attack> attacks = attackOptions.make(attack);
-    if (attacks.size() != 1) {
+    List<AttackPlan> plans = AttackPlans.of(attack, attackOptions, false, false);
+    if (plans.size() != 1) {
       throw new InputException("expected one attack, got '" + attack + "'; igd eval takes a list");
     }
     try (StagedNetwork network = model.open();
+        StagedNetwork wide = model.openWide();
         ImageSet images = data.open(output).withClassCount(network.classCount());
-        Rng noise = new Rng(model.compute.seed)) {
+        Rng noise = new Rng(model.compute.seed);
+        IgDefense defense = defended ? this.defense.open(network, noise, output) : null;
+        IgDefense wideDefense =
+            defended && wide != null ? this.defense.open(wide, noise, output) : null) {
       network.notes().forEach(output::note);
-      if (!defended) {
-        return run(network, network, images, attacks.get(0));
+      DifferentiableClassifier classifier = defended ? defense : network;
+      Classifier judged = wide == null ? classifier : defended ? wideDefense : wide;
+      Evaluation.Settings settings = run.settings(model, attackOptions);
+      Map<String, String> identity =
+          new Identity(model, network, images, settings).with("plan", plans.get(0));
+      identity.put("classifier", classifier.name());
+      if (defended) {
+        identity.put("masks", Hashes.sha256(defense.masks().bits()));
+        identity.put("temperature", Double.toString(defense.temperature()));
       }
-      try (IgDefense classifier = defense.open(network, noise, output)) {
-        return run(network, classifier, images, attacks.get(0));
+      RunState state = run.open(out, identity, List.of(noise));
+      Reporting reporting = new Reporting("attack", model, data, output);
+      Evaluation evaluation;
+      AttackRun result;
+      try (Reporting.Bars bars = reporting.bars()) {
+        evaluation = Evaluation.of(classifier, judged, images, settings, state, "attacked", bars);
+        result = evaluation.attack(plans.get(0), false);
+      } catch (InputException e) {
+        state.abandon();
+        throw e;
       }
+      write(reporting, network, evaluation, result, images);
+      run.finished(state);
+      return 0;
     }
   }
 
-  private int run(
-      StagedNetwork network, DifferentiableClassifier classifier, ImageSet images, Attack chosen) {
-    Reporting reporting = new Reporting("attack", model, data, output);
-    AttackRun run;
-    Evaluation evaluation;
-    try (Reporting.Bars bars = reporting.bars()) {
-      evaluation =
-          Evaluation.of(
-              classifier,
-              images,
-              new Evaluation.Settings(
-                  model.compute.batchSize,
-                  model.compute.seed,
-                  RepeatedEvaluation.DEFAULT,
-                  attackOptions.order()),
-              bars);
-      run = evaluation.attack(chosen, false);
+  private void write(
+      Reporting reporting,
+      StagedNetwork network,
+      Evaluation evaluation,
+      AttackRun result,
+      ImageSet images) {
+    DifferentiableClassifier classifier = evaluation.classifier();
+    WorstCaseFiles.writeAdversarial(
+        out.resolve("adversarial.npz"), images, result, classifier.dtype() == Dtype.FLOAT64);
+    if (perImage) {
+      WorstCaseFiles.writePerImage(out.resolve("per_image.csv"), "attacked", evaluation, images);
     }
-    Npz.write(out.resolve("adversarial.npz"), arrays(images, run, classifier.dtype()));
     RunReport report =
-        reporting.single(network, classifier, evaluation, attackOptions, defense, images, chosen);
+        reporting.single(
+            network,
+            classifier,
+            evaluation,
+            attackOptions,
+            defense,
+            images,
+            result.plan(),
+            run.evaluations);
     ResultJson.write(out.resolve("result.json"), report);
     output.result(
         String.format(
             Locale.ROOT,
-            "%s on %s: clean %.2f %%, robust %.2f %% of %d images; %s",
-            chosen.name(),
+            "%s on %s: clean %.2f %%, robust %.2f %% of %d images (reported by the attack %.2f %%,"
+                + " on the saved images %.2f %%); %s",
+            result.plan().name(),
             classifier.name(),
             100 * evaluation.clean().accuracy(),
-            100 * run.robustAccuracy(),
+            100 * result.robustAccuracy(),
             images.size(),
+            100 * result.reportedAccuracy(),
+            100 * evaluation.saved().get(result.plan().name()).accuracy(),
             out.resolve("adversarial.npz")));
     reporting.printJson(report);
-    return 0;
-  }
-
-  private static Map<String, NpyArray> arrays(ImageSet images, AttackRun run, Dtype dtype) {
-    Map<String, NpyArray> arrays = new LinkedHashMap<>();
-    arrays.put("x", pixels(images, dtype));
-    long[] labels = new long[images.size()];
-    for (int i = 0; i < labels.length; i++) {
-      labels[i] = images.label(i);
-    }
-    arrays.put("y", NpyArray.of(labels, labels.length));
-    arrays.put("x_adv", pixels(run.adversarial(), dtype));
-    boolean[] success = run.success();
-    arrays.put("success", NpyArray.of(success, success.length));
-    return arrays;
-  }
-
-  private static NpyArray pixels(ImageSet images, Dtype dtype) {
-    int length = images.imageLength();
-    long[] shape = {images.size(), images.channels(), images.height(), images.width()};
-    int total = Math.multiplyExact(images.size(), length);
-    if (dtype == Dtype.FLOAT64) {
-      double[] values = new double[total];
-      for (int i = 0; i < images.size(); i++) {
-        images.read(i, values, i * length);
-      }
-      return NpyArray.of(values, shape);
-    }
-    float[] values = new float[total];
-    for (int i = 0; i < images.size(); i++) {
-      images.read(i, values, i * length);
-    }
-    return NpyArray.of(values, shape);
   }
 }

@@ -6,6 +6,7 @@ import io.github.igdefense.attack.Attacks;
 import io.github.igdefense.attack.Epsilon;
 import io.github.igdefense.attack.Norm;
 import io.github.igdefense.attack.RunOrder;
+import io.github.igdefense.evaluation.AutoAttack;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -87,6 +88,16 @@ final class AttackListOptions {
 
   Norm parsedNorm() {
     return Norm.parse(norm);
+  }
+
+  /** How much work the attacks of AutoAttack do: the published amount unless options say less. */
+  AutoAttack.Budget budget() {
+    AutoAttack.Budget published = AutoAttack.Budget.PUBLISHED;
+    return new AutoAttack.Budget(
+        Values.positive("--steps", steps),
+        Values.positive("--targets", targets) == 9 ? published.targets() : targets,
+        queries == null ? published.queries() : Values.positive("--queries", queries),
+        eot == 1 ? published.eotIterations() : eot);
   }
 
   /** Makes the attacks of a comma-separated list of names. */

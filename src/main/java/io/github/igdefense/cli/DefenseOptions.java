@@ -113,6 +113,12 @@ final class DefenseOptions {
    * @param noise the stream of the smoothed pass, the caller's
    */
   IgDefense open(StagedNetwork network, Rng noise, Output output) {
+    ClassMasks masks = masks(network, output);
+    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+  }
+
+  /** The masks of the ranking, with warnings about it. */
+  ClassMasks masks(StagedNetwork network, Output output) {
     int units = keep(layer(network));
     Ranking read = ranking(network);
     if (read.provenance().modelSha256() != null
@@ -132,7 +138,7 @@ final class DefenseOptions {
               + " units in this ranking: it is degenerate, and its masks cannot tell classes"
               + " apart");
     }
-    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+    return masks;
   }
 
   /** SHA-256 of a ranking file; null for a folder of unit files. */

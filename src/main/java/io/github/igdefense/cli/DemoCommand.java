@@ -19,6 +19,7 @@ import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.ConsoleTable;
 import io.github.igdefense.report.HtmlReport;
+import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
 import io.github.igdefense.tensor.Dtype;
@@ -181,6 +182,7 @@ final class DemoCommand implements Callable<Integer> {
                 comparison,
                 timings,
                 reporting.settings(attackOptions, smoothed, settings.judge().repetitions()),
+                Protocol.CUSTOM,
                 ranking,
                 keep,
                 file.toString(),

@@ -36,6 +36,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       PredictCommand.class,
       AttackCommand.class,
       EvalCommand.class,
+      CorruptionsCommand.class,
       TrainCommand.class,
       InspectCommand.class,
       BenchCommand.class,

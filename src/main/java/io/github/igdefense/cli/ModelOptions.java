@@ -93,6 +93,19 @@ final class ModelOptions {
     return torchscript.source(checkpoint);
   }
 
+  /**
+   * The network in float32, which decides what counts as broken, when attacks compute in bfloat16;
+   * null otherwise. The caller closes it.
+   */
+  StagedNetwork openWide() {
+    if (dtype != Dtype.BFLOAT16) {
+      return null;
+    }
+    return torchscript.chosen(arch, checkpoint)
+        ? torchscript.open(checkpoint, Dtype.FLOAT32)
+        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization);
+  }
+
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */
   String stem() {
     return stem(torchscript.named(checkpoint));

@@ -6,6 +6,7 @@ import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.evaluation.Predictions;
 import io.github.igdefense.model.Batches;
 import io.github.igdefense.model.Classifier;
 import io.github.igdefense.model.StagedNetwork;
@@ -78,14 +79,11 @@ final class PredictCommand implements Callable<Integer> {
         }
         System.arraycopy(values, 0, logits, done * k, values.length);
         for (int i = 0; i < batch.size(); i++) {
-          int best = 0;
           boolean finite = true;
           for (int c = 0; c < k; c++) {
             finite &= Double.isFinite(values[i * k + c]);
-            if (values[i * k + c] > values[i * k + best]) {
-              best = c;
-            }
           }
+          int best = Predictions.argmax(values, i, k);
           broken += finite ? 0 : 1;
           correct += finite && best == batch.labels()[i] ? 1 : 0;
         }

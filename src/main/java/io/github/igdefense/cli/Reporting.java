@@ -1,8 +1,8 @@
 package io.github.igdefense.cli;
 
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.EvaluationListener;
@@ -11,6 +11,7 @@ import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.EvaluationReport;
+import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.Provenance;
 import io.github.igdefense.report.ResultJson;
 import io.github.igdefense.report.RunReport;
@@ -21,6 +22,7 @@ import io.github.igdefense.tensor.Version;
 import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** What the commands that evaluate have in common: progress, provenance and reports. */
@@ -49,6 +51,8 @@ final class Reporting {
     private static final int PARTS = 1000;
     private String task;
     private Output.Progress bar;
+    private long start;
+    private double startFraction;
 
     @Override
     public void progress(EvaluationListener.Progress progress) {
@@ -57,9 +61,36 @@ final class Reporting {
         task = progress.task();
         output.note(task + ", " + progress.images() + " images");
         bar = output.progress(task, PARTS);
+        start = System.nanoTime();
+        // Batches read from a state are done at once: they say nothing about the speed.
+        startFraction = progress.fraction();
       }
       bar.to(Math.round(progress.fraction() * PARTS));
-      bar.message(progress.standing() + " standing");
+      bar.message(message(progress));
+    }
+
+    private String message(EvaluationListener.Progress progress) {
+      int size = model.compute.batchSize;
+      int batches = (progress.images() + size - 1) / size;
+      int batch = Math.min(batches, progress.done() / size + 1);
+      double seconds = (System.nanoTime() - start) / 1e9;
+      double rate = (progress.fraction() - startFraction) / seconds;
+      String speed =
+          rate > 0 && seconds > 1
+              ? String.format(
+                  Locale.ROOT,
+                  ", %.3g images/s, %s left",
+                  rate * progress.images(),
+                  duration((1 - progress.fraction()) / rate))
+              : "";
+      return "batch " + batch + "/" + batches + ", " + progress.standing() + " robust" + speed;
+    }
+
+    private static String duration(double seconds) {
+      long whole = Math.round(seconds);
+      return whole < 90
+          ? whole + " s"
+          : whole < 5400 ? (whole + 30) / 60 + " min" : (whole + 1800) / 3600 + " h";
     }
 
     @Override
@@ -110,12 +141,15 @@ final class Reporting {
       Comparison comparison,
       List<Timing> timings,
       Settings settings,
+      Protocol protocol,
       Ranking ranking,
       int keep,
       String rankingFile,
       String rankingSha256) {
     RunReport.Builder builder =
-        builder(title, network, comparison.images(), rankingFile, rankingSha256).settings(settings);
+        builder(title, network, comparison.images(), rankingFile, rankingSha256)
+            .settings(settings)
+            .protocol(protocol);
     EvaluationReport.add(builder, comparison, timings);
     if (ranking != null) {
       builder.ranking(EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
@@ -131,16 +165,17 @@ final class Reporting {
       AttackListOptions attacks,
       DefenseOptions defense,
       ImageSet images,
-      Attack attack) {
+      AttackPlan plan,
+      int evaluations) {
     RunReport.Builder builder =
         builder(
-                attack.name() + " on " + classifier.name(),
+                plan.name() + " on " + classifier.name(),
                 network,
                 images,
                 defense.ranking == null ? null : defense.ranking.toString(),
                 defense.rankingSha256())
             .settings(
-                settings(attacks, classifier, evaluation.classifier().deterministic() ? null : 5));
+                settings(attacks, classifier, classifier.deterministic() ? null : evaluations));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }

@@ -4,13 +4,18 @@ import io.github.igdefense.attack.Attack;
 import io.github.igdefense.attack.RunOrder;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.evaluation.EvaluationResult.AttackOutcome;
+import io.github.igdefense.evaluation.EvaluationResult.StageOutcome;
 import io.github.igdefense.evaluation.EvaluationResult.TransferOutcome;
 import io.github.igdefense.evaluation.EvaluationResult.WorstCaseOutcome;
 import io.github.igdefense.evaluation.RepeatedEvaluation.Judgement;
+import io.github.igdefense.model.Classifier;
 import io.github.igdefense.model.DifferentiableClassifier;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 
 /**
  * The evaluation of one classifier on one image set: attacks and transfers are added one by one,
@@ -48,27 +53,37 @@ public final class Evaluation {
   }
 
   private final DifferentiableClassifier classifier;
+  private final Classifier judged;
   private final ImageSet images;
   private final Settings settings;
+  private final RunState state;
+  private final String task;
   private final EvaluationListener listener;
   private final int[] labels;
   private final Judgement clean;
   private final Map<String, AttackRun> attacks = new LinkedHashMap<>();
+  private final Map<String, SavedCheck> saved = new LinkedHashMap<>();
   private final Map<String, Judgement> transfers = new LinkedHashMap<>();
   private final Map<String, String> sources = new LinkedHashMap<>();
+  private final Set<Finding> findings = new LinkedHashSet<>();
 
   private Evaluation(
       DifferentiableClassifier classifier,
+      Classifier judged,
       ImageSet images,
       Settings settings,
-      EvaluationListener listener,
-      Judgement clean) {
+      RunState state,
+      String task,
+      EvaluationListener listener) {
     this.classifier = classifier;
+    this.judged = judged;
     this.images = images;
     this.settings = settings;
+    this.state = state;
+    this.task = task;
     this.listener = listener;
     this.labels = images.labels();
-    this.clean = clean;
+    this.clean = judge("clean", images);
   }
 
   /**
@@ -81,14 +96,40 @@ public final class Evaluation {
       ImageSet images,
       Settings settings,
       EvaluationListener listener) {
-    Judgement clean =
-        settings.judge().judge("clean", classifier, images, settings.batchSize(), listener);
+    return of(classifier, classifier, images, settings, RunState.NONE, "evaluated", listener);
+  }
+
+  /**
+   * Starts an evaluation that can be resumed, and whose classifier may be judged in another form
+   * than it is attacked in.
+   *
+   * @param judged the form that counts, such as the float32 one of a bfloat16 classifier; else
+   *     {@code classifier} itself
+   * @param state keeps finished batches, or {@link RunState#NONE}
+   * @param task the classifier's name within the state
+   * @throws io.github.igdefense.data.InputException if images or labels do not fit the classifier
+   */
+  public static Evaluation of(
+      DifferentiableClassifier classifier,
+      Classifier judged,
+      ImageSet images,
+      Settings settings,
+      RunState state,
+      String task,
+      EvaluationListener listener) {
     return new Evaluation(
         classifier,
+        judged,
         images,
         Objects.requireNonNull(settings, "settings"),
-        Objects.requireNonNull(listener, "listener"),
-        clean);
+        Objects.requireNonNull(state, "state"),
+        task,
+        Objects.requireNonNull(listener, "listener"));
+  }
+
+  private Judgement judge(String what, ImageSet set) {
+    Journal journal = state.journal(task + "/" + what, set.name() + settings.judge());
+    return settings.judge().judge(what, judged, set, settings.batchSize(), journal, listener);
   }
 
   /** The classifier evaluated. */
@@ -112,15 +153,47 @@ public final class Evaluation {
   }
 
   /**
-   * Attacks the classifier and adds the result as a column.
+   * What re-reading the images an attack left behind gives.
+   *
+   * @param accuracy share classified correctly; equal to the run's for deterministic classifiers
+   * @param largest size of the largest perturbation
+   */
+  public record SavedCheck(double accuracy, double largest) {}
+
+  /** The check of the saved images, by the attack's name. */
+  public Map<String, SavedCheck> saved() {
+    return java.util.Collections.unmodifiableMap(saved);
+  }
+
+  /** What was noticed about the classifier while it was attacked. */
+  public List<Finding> findings() {
+    return List.copyOf(findings);
+  }
+
+  /** As {@link #attack(AttackPlan, boolean)} for a single attack. */
+  public AttackRun attack(Attack attack, boolean forTransfer) {
+    return attack(AttackPlan.of(attack), forTransfer);
+  }
+
+  /**
+   * Attacks the classifier and adds the result as a column. Then the images that were left behind
+   * are checked: size of the perturbation, range, and the accuracy on them, computed anew.
    *
    * @param forTransfer attack misclassified images too, so that the points can be carried over to
-   *     another classifier; restarts and targets then run on all images, which costs more
+   *     another classifier; restarts and targets of a single attack then run on all images, which
+   *     costs more
    * @throws IllegalArgumentException if an attack of this name has been run
+   * @throws io.github.igdefense.data.InputException if the classifier has too few classes
+   * @throws IllegalStateException if an image left the ball or the range: a defect of the attack
    */
-  public AttackRun attack(Attack attack, boolean forTransfer) {
-    if (attacks.containsKey(attack.name())) {
-      throw new IllegalArgumentException("the attack " + attack.name() + " has been run already");
+  public AttackRun attack(AttackPlan plan, boolean forTransfer) {
+    if (attacks.containsKey(plan.name())) {
+      throw new IllegalArgumentException("the attack " + plan.name() + " has been run already");
+    }
+    if (plan instanceof AutoAttack autoAttack) {
+      AutoAttackChecks.requireClasses(plan, classifier);
+      findings.addAll(
+          AutoAttackChecks.before(autoAttack, classifier, images, settings.batchSize()));
     }
     AttackRun run =
         new AttackEvaluation(
@@ -129,8 +202,16 @@ public final class Evaluation {
                 settings.judge(),
                 forTransfer,
                 settings.order())
-            .run(attack, classifier, images, clean.correct(), listener);
-    attacks.put(attack.name(), run);
+            .run(plan, classifier, judged, images, clean.correct(), state, task, listener);
+    if (plan instanceof AutoAttack) {
+      findings.addAll(AutoAttackChecks.after(run));
+    }
+    attacks.put(plan.name(), run);
+    double largest = Perturbations.check(images, run.adversarial(), plan);
+    Perturbations.check(images, run.best(), plan);
+    saved.put(
+        plan.name(),
+        new SavedCheck(judge("saved " + plan.name(), run.adversarial()).accuracy(), largest));
     return run;
   }
 
@@ -144,15 +225,12 @@ public final class Evaluation {
    *     added
    */
   public Judgement transfer(AttackRun run) {
-    String name = run.attack().name();
+    String name = run.plan().name();
     if (run.best().size() != images.size() || transfers.containsKey(name)) {
       throw new IllegalArgumentException(
           "expected a first transfer of " + name + " over " + images.size() + " images");
     }
-    Judgement judgement =
-        settings
-            .judge()
-            .judge("transfer " + name, classifier, run.best(), settings.batchSize(), listener);
+    Judgement judgement = judge("transfer " + name, run.best());
     transfers.put(name, judgement);
     sources.put(name, run.classifier());
     return judgement;
@@ -179,10 +257,14 @@ public final class Evaluation {
                     run.robustAccuracy(),
                     EvaluationResult.shares(perClass(run.robust())),
                     run.reportedAccuracy(),
+                    saved.get(name).accuracy(),
+                    saved.get(name).largest(),
                     run.seconds(),
                     run.gradientEvaluations(),
+                    run.queries(),
                     run.zeroGradientImages(),
-                    run.attack().parameters())));
+                    stages(run),
+                    run.plan().parameters())));
     Map<String, TransferOutcome> transferOutcomes = new LinkedHashMap<>();
     transfers.forEach(
         (name, judgement) ->
@@ -211,7 +293,8 @@ public final class Evaluation {
             attackOutcomes,
             transferOutcomes,
             worstOutcome,
-            java.util.List.of());
+            findings(),
+            List.of());
     return new EvaluationResult(
         bare.classifier(),
         bare.count(),
@@ -221,7 +304,25 @@ public final class Evaluation {
         bare.attacks(),
         bare.transfer(),
         bare.worstCase(),
+        bare.findings(),
         Warnings.of(bare));
+  }
+
+  /** The stages of a cascade; none for a single attack. */
+  private static List<StageOutcome> stages(AttackRun run) {
+    if (run.plan().stages().size() == 1) {
+      return List.of();
+    }
+    return run.stages().stream()
+        .map(
+            stage ->
+                new StageOutcome(
+                    stage.attack().name(),
+                    stage.accuracy(),
+                    stage.attacked(),
+                    stage.seconds(),
+                    stage.attack().parameters()))
+        .toList();
   }
 
   private double[] perClass(boolean[] flags) {

@@ -22,6 +22,7 @@ import java.util.Map;
  * @param attacks attacks made on this classifier
  * @param transfer adversarial images made on another classifier, shown to this one
  * @param worstCase images that survive everything; null where nothing was tried
+ * @param findings what was noticed about the classifier while it was attacked
  * @param warnings what a reader has to know, in plain words
  */
 @JsonPropertyOrder({
@@ -33,6 +34,7 @@ import java.util.Map;
   "attacks",
   "transfer",
   "worst_case",
+  "findings",
   "warnings"
 })
 public record EvaluationResult(
@@ -45,6 +47,7 @@ public record EvaluationResult(
     @JsonProperty("transfer") Map<String, TransferOutcome> transfer,
     @JsonInclude(JsonInclude.Include.NON_NULL) @JsonProperty("worst_case")
         WorstCaseOutcome worstCase,
+    @JsonProperty("findings") List<Finding> findings,
     @JsonProperty("warnings") List<String> warnings) {
 
   /** Copies the collections, in their order. */
@@ -52,6 +55,7 @@ public record EvaluationResult(
     cleanPerClass = Collections.unmodifiableList(new ArrayList<>(cleanPerClass));
     attacks = Collections.unmodifiableMap(new LinkedHashMap<>(attacks));
     transfer = Collections.unmodifiableMap(new LinkedHashMap<>(transfer));
+    findings = findings == null ? List.of() : List.copyOf(findings);
     warnings = List.copyOf(warnings);
   }
 
@@ -61,27 +65,56 @@ public record EvaluationResult(
    * @param accuracy robust accuracy, judged on the final points
    * @param perClass the same per class
    * @param reportedAccuracy what the attack said while running
+   * @param savedAccuracy accuracy on the images it left behind, computed anew
+   * @param largestPerturbation size of the largest perturbation among them, in the attack's norm
    * @param seconds wall time
    * @param gradientEvaluations gradients computed, summed over images
+   * @param queries forward passes, summed over images
    * @param zeroGradientImages images whose first gradient was zero everywhere
+   * @param stages of a cascade, in their order; empty for a single attack
    * @param parameters the attack's parameters
    */
   @JsonPropertyOrder({
     "accuracy",
     "per_class",
     "reported_accuracy",
+    "saved_accuracy",
+    "largest_perturbation",
     "seconds",
     "gradient_evaluations",
+    "queries",
     "zero_gradient_images",
+    "stages",
     "parameters"
   })
   public record AttackOutcome(
       @JsonProperty("accuracy") double accuracy,
       @JsonProperty("per_class") List<Double> perClass,
       @JsonProperty("reported_accuracy") double reportedAccuracy,
+      @JsonProperty("saved_accuracy") double savedAccuracy,
+      @JsonProperty("largest_perturbation") double largestPerturbation,
       @JsonProperty("seconds") double seconds,
       @JsonProperty("gradient_evaluations") long gradientEvaluations,
+      @JsonProperty("queries") long queries,
       @JsonProperty("zero_gradient_images") int zeroGradientImages,
+      @JsonProperty("stages") List<StageOutcome> stages,
+      @JsonProperty("parameters") Map<String, Object> parameters) {}
+
+  /**
+   * One attack of a cascade.
+   *
+   * @param name the attack
+   * @param accuracy share of all images that are robust after it
+   * @param attacked images it was shown
+   * @param seconds wall time
+   * @param parameters its parameters
+   */
+  @JsonPropertyOrder({"name", "accuracy", "attacked", "seconds", "parameters"})
+  public record StageOutcome(
+      @JsonProperty("name") String name,
+      @JsonProperty("accuracy") double accuracy,
+      @JsonProperty("attacked") int attacked,
+      @JsonProperty("seconds") double seconds,
       @JsonProperty("parameters") Map<String, Object> parameters) {}
 
   /**

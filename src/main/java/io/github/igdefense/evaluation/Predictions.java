@@ -125,8 +125,13 @@ public final class Predictions {
     }
   }
 
-  /** Largest entry of row {@code row}; the lower index wins ties, NaN never does. */
-  static int argmax(double[] logits, int row, int classes) {
+  /**
+   * The class of a row of logits: its largest entry. The lower index wins ties, NaN never does; 0
+   * where all are NaN.
+   *
+   * @param logits [n·classes], row-major
+   */
+  public static int argmax(double[] logits, int row, int classes) {
     int best = 0;
     for (int c = 1; c < classes; c++) {
       double value = logits[row * classes + c];

@@ -2,7 +2,11 @@ package io.github.igdefense.evaluation;
 
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.model.Classifier;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -99,6 +103,16 @@ public record RepeatedEvaluation(int repetitions) {
       ImageSet images,
       int batchSize,
       EvaluationListener listener) {
+    return judge(task, classifier, images, batchSize, Journal.NONE, listener);
+  }
+
+  Judgement judge(
+      String task,
+      Classifier classifier,
+      ImageSet images,
+      int batchSize,
+      Journal journal,
+      EvaluationListener listener) {
     Predictions.checkLabels(classifier, images);
     int[] votes = new int[images.size()];
     int[] classes = new int[images.size()];
@@ -110,7 +124,9 @@ public record RepeatedEvaluation(int repetitions) {
         batchSize,
         null,
         (batch, x) -> {
-          Judgement part = judge(classifier, x, batch.labels());
+          Map<String, NpyArray> kept =
+              journal.step(() -> arrays(judge(classifier, x, batch.labels())));
+          Judgement part = judgement(kept, repetitions(classifier), batch.size());
           System.arraycopy(part.votes(), 0, votes, done[0], batch.size());
           System.arraycopy(part.classes(), 0, classes, done[0], batch.size());
           done[0] += batch.size();
@@ -120,5 +136,28 @@ public record RepeatedEvaluation(int repetitions) {
                   task, done[0], images.size(), standing[0], (double) done[0] / images.size()));
         });
     return new Judgement(votes, repetitions(classifier), classes);
+  }
+
+  private static Map<String, NpyArray> arrays(Judgement judgement) {
+    Map<String, NpyArray> arrays = new LinkedHashMap<>();
+    arrays.put("votes", NpyArray.of(judgement.votes(), judgement.votes().length));
+    arrays.put("classes", NpyArray.of(judgement.classes(), judgement.classes().length));
+    return arrays;
+  }
+
+  private static Judgement judgement(Map<String, NpyArray> arrays, int repetitions, int size) {
+    NpyArray votes = arrays.get("votes");
+    NpyArray classes = arrays.get("classes");
+    if (votes == null || classes == null || votes.size() != size || classes.size() != size) {
+      throw new InputException(
+          "expected votes and classes of "
+              + size
+              + " images in the state of a batch; delete the state to start anew");
+    }
+    return new Judgement(ints(votes), repetitions, ints(classes));
+  }
+
+  private static int[] ints(NpyArray array) {
+    return Arrays.stream(array.asLong()).mapToInt(Math::toIntExact).toArray();
   }
 }

@@ -16,6 +16,9 @@ public final class Warnings {
   /** White-box accuracy this far above transfer accuracy means that the white-box attacks fail. */
   static final double TRANSFER_GAP = 0.02;
 
+  /** RayS this close to the clean accuracy of a random classifier has found nothing. */
+  static final double NEAR_CLEAN = 0.01;
+
   private static final double ROUNDING = 1e-9;
 
   private Warnings() {}
@@ -25,6 +28,7 @@ public final class Warnings {
     List<String> warnings = new ArrayList<>();
     contradictions(result, warnings);
     warnings.addAll(aboutMethod(result));
+    autoAttackAboveTransfer(result, warnings);
     double direct = lowest(result.attacks().values().stream().mapToDouble(AttackOutcome::accuracy));
     double transferred =
         lowest(result.transfer().values().stream().mapToDouble(TransferOutcome::accuracy));
@@ -50,6 +54,7 @@ public final class Warnings {
   public static List<String> aboutMethod(EvaluationResult result) {
     List<String> warnings = new ArrayList<>();
     screening(result, warnings);
+    hardLabelSearch(result, warnings);
     if (result.evaluationsPerImage() > 1) {
       warnings.add(
           "The classifier is random: each image was judged by the majority of "
@@ -68,6 +73,17 @@ public final class Warnings {
                         + " of "
                         + result.count()
                         + " images: gradient attacks are blind there.");
+              }
+              double again = Math.abs(outcome.accuracy() - outcome.savedAccuracy());
+              if (again > ROUNDING && result.evaluationsPerImage() == 1) {
+                warnings.add(
+                    String.format(
+                        Locale.ROOT,
+                        "The images that %s left behind give %.2f %% when read again, not %.2f %%"
+                            + " (rounding near the decision boundary).",
+                        name,
+                        100 * outcome.savedAccuracy(),
+                        100 * outcome.accuracy()));
               }
               double gap = Math.abs(outcome.accuracy() - outcome.reportedAccuracy());
               if (gap > ROUNDING && result.evaluationsPerImage() == 1) {
@@ -125,7 +141,50 @@ public final class Warnings {
   }
 
   private static int steps(Map<String, Object> parameters) {
-    return parameters.get("steps") instanceof Number number ? number.intValue() : 1;
+    if (parameters.get("steps") instanceof Number number) {
+      return number.intValue();
+    }
+    // Attacks by queries alone: as many as published evaluations use, or a fair part of it.
+    return parameters.get("queries") instanceof Number queries ? queries.intValue() / 20 : 1;
+  }
+
+  private static void hardLabelSearch(EvaluationResult result, List<String> warnings) {
+    AttackOutcome rays = result.attacks().get("rays");
+    if (rays != null
+        && result.evaluationsPerImage() > 1
+        && rays.accuracy() >= result.clean() - NEAR_CLEAN) {
+      warnings.add(
+          String.format(
+              Locale.ROOT,
+              "RayS leaves %.1f %%, within a point of the clean accuracy: noise breaks its search"
+                  + " for the boundary, so this is no evidence of robustness.",
+              100 * rays.accuracy()));
+    }
+  }
+
+  private static void autoAttackAboveTransfer(EvaluationResult result, List<String> warnings) {
+    double transferred =
+        lowest(result.transfer().values().stream().mapToDouble(TransferOutcome::accuracy));
+    double direct = lowest(result.attacks().values().stream().mapToDouble(AttackOutcome::accuracy));
+    result
+        .attacks()
+        .forEach(
+            (name, outcome) -> {
+              // Where the other direct attacks fail as well, one warning about all says so.
+              if (name.startsWith("autoattack")
+                  && outcome.accuracy() > transferred + TRANSFER_GAP
+                  && direct <= transferred + TRANSFER_GAP) {
+                warnings.add(
+                    String.format(
+                        Locale.ROOT,
+                        "%s leaves %.1f %%, but images made on another model only %.1f %%:"
+                            + " AutoAttack overstates the robustness of this classifier; quote the"
+                            + " worst case.",
+                        name,
+                        100 * outcome.accuracy(),
+                        100 * transferred));
+              }
+            });
   }
 
   private static double lowest(java.util.stream.DoubleStream values) {

@@ -30,6 +30,7 @@ import java.util.OptionalDouble;
  * @param perClassWorst worst case per class, likewise
  * @param smoothingSigma σ of the noise added before the first pass; 0 without smoothing
  * @param smoothingSamples noise draws per image; 0 without smoothing
+ * @param attackDetails what stands behind the accuracies of {@code attacks}, by attack name
  * @param notes remarks on this classifier, in plain words
  */
 @JsonPropertyOrder({
@@ -46,6 +47,7 @@ import java.util.OptionalDouble;
   "perClassWorst",
   "smoothingSigma",
   "smoothingSamples",
+  "attackDetails",
   "notes"
 })
 public record ClassifierResult(
@@ -62,6 +64,7 @@ public record ClassifierResult(
     List<Double> perClassWorst,
     double smoothingSigma,
     int smoothingSamples,
+    Map<String, AttackDetail> attackDetails,
     List<String> notes) {
   /**
    * Checks the ranges.
@@ -83,6 +86,7 @@ public record ClassifierResult(
         inferenceTimeRatio == null || inferenceTimeRatio.isNaN() ? null : inferenceTimeRatio;
     perClassClean = known(name, perClassClean);
     perClassWorst = known(name, perClassWorst);
+    attackDetails = Copies.of(attackDetails);
     notes = Copies.of(notes);
   }
 
@@ -112,6 +116,31 @@ public record ClassifierResult(
   /** Starts a result. */
   public static Builder builder(String name) {
     return new Builder(name);
+  }
+
+  /** Accuracy against AutoAttack, the standard version before others; null if it was not run. */
+  Double autoAttack() {
+    for (String name : List.of("autoattack", "autoattack-plus", "autoattack-rand")) {
+      if (attacks.containsKey(name)) {
+        return attacks.get(name);
+      }
+    }
+    return null;
+  }
+
+  /** The stages of a cascade; none for other attacks. */
+  List<AttackDetail.Stage> stages(String attack) {
+    AttackDetail detail = attackDetails.get(attack);
+    return detail == null ? List.of() : detail.stages();
+  }
+
+  /** Accuracy after a stage of a cascade, or null. */
+  Double after(String attack, String stage) {
+    return stages(attack).stream()
+        .filter(s -> s.name().equals(stage))
+        .map(AttackDetail.Stage::accuracy)
+        .findFirst()
+        .orElse(null);
   }
 
   /** The lowest accuracy against a direct attack. */
@@ -149,6 +178,7 @@ public record ClassifierResult(
     private List<Double> perClassWorst;
     private double smoothingSigma;
     private int smoothingSamples;
+    private final Map<String, AttackDetail> attackDetails = new LinkedHashMap<>();
     private final List<String> notes = new ArrayList<>();
 
     private Builder(String name) {
@@ -209,6 +239,12 @@ public record ClassifierResult(
       return this;
     }
 
+    /** What stands behind an attack's accuracy. */
+    public Builder detail(String attack, AttackDetail detail) {
+      attackDetails.put(attack, detail);
+      return this;
+    }
+
     /** Adds a remark in plain words. */
     public Builder note(String note) {
       notes.add(note);
@@ -235,6 +271,7 @@ public record ClassifierResult(
           perClassWorst,
           smoothingSigma,
           smoothingSamples,
+          attackDetails,
           notes);
     }
 

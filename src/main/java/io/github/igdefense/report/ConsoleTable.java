@@ -45,13 +45,19 @@ public final class ConsoleTable {
     rule();
     accuracies("clean", ClassifierResult::clean);
     for (String attack : report.attackNames(false)) {
+      for (String stage : report.stageNames(attack)) {
+        row("  after " + AttackTexts.title(stage), c -> Numbers.percent(c.after(attack, stage)));
+      }
       accuracies(report.attackTitle(attack), c -> c.attacks().get(attack));
+    }
+    if (report.kind().equals("eval") && !report.autoAttacked()) {
+      row("AutoAttack", c -> "not run");
     }
     for (String attack : report.attackNames(true)) {
       accuracies("transfer " + report.attackTitle(attack), c -> c.transfer().get(attack));
     }
     rule();
-    accuracies("worst case", ClassifierResult::worstCase);
+    accuracies(report.worstCaseTitle(), ClassifierResult::worstCase);
     if (report.classifiers().stream().anyMatch(ClassifierResult::hasInterval)) {
       row("  95 % interval", c -> c.hasInterval() ? Summary.interval(c) : "–");
     }

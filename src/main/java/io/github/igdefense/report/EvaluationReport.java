@@ -1,13 +1,15 @@
 package io.github.igdefense.report;
 
-import io.github.igdefense.attack.Attack;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.EvaluationResult;
+import io.github.igdefense.evaluation.Finding;
+import io.github.igdefense.evaluation.Predictions;
 import io.github.igdefense.evaluation.Timing;
 import io.github.igdefense.evaluation.Warnings;
 import io.github.igdefense.importance.Ranking;
@@ -26,41 +28,6 @@ import org.bytedeco.pytorch.Tensor;
 /** Turns the results of a {@link Comparison} into the parts of a {@link RunReport}. Stateless. */
 public final class EvaluationReport {
   private static final int GALLERY_IMAGES = 8;
-  private static final Map<String, String[]> ATTACKS =
-      Map.ofEntries(
-          text("fgsm", "FGSM", "One step along the sign of the gradient of the loss."),
-          text("pgd", "PGD", "Steps along the gradient of the loss from a random start."),
-          text(
-              "apgd-ce",
-              "APGD-CE",
-              "Auto-PGD on the cross-entropy: the step size halves where progress stalls."),
-          text("apgd-dlr", "APGD-DLR", "Auto-PGD on the difference of logits ratio."),
-          text("apgd-cw", "APGD-CW", "Auto-PGD on the Carlini-Wagner margin."),
-          text(
-              "apgd-t",
-              "APGD-T",
-              "Auto-PGD on the targeted difference of logits ratio, for several target classes."),
-          text(
-              "fab",
-              "FAB",
-              "Steps onto the nearest linearised decision boundary, looking for the nearest"
-                  + " misclassified point."),
-          text("fab-t", "FAB-T", "FAB onto the boundary to several target classes."),
-          text("square", "Square", "Random search over square windows; uses logits, no gradients."),
-          text(
-              "gama-pgd",
-              "GAMA-PGD",
-              "PGD on the margin of the probabilities, at first driven away from those at the"
-                  + " start."),
-          text(
-              "rays",
-              "RayS",
-              "Search for the direction of signs in which the nearest misclassified point lies;"
-                  + " uses predictions alone."));
-
-  private static Map.Entry<String, String[]> text(String name, String title, String text) {
-    return Map.entry(name, new String[] {title, text});
-  }
 
   private EvaluationReport() {}
 
@@ -71,8 +38,8 @@ public final class EvaluationReport {
    */
   public static void add(RunReport.Builder report, Comparison comparison, List<Timing> timings) {
     report.classNames(comparison.images().classNames());
-    for (Attack attack : comparison.attacks()) {
-      report.attack(describe(attack));
+    for (AttackPlan plan : comparison.plans().all()) {
+      report.attack(describe(plan));
     }
     List<String> seen = new ArrayList<>();
     for (int i = 0; i < comparison.rows().size(); i++) {
@@ -80,6 +47,9 @@ public final class EvaluationReport {
       EvaluationResult result = row.evaluation().result();
       report.classifier(
           classifier(row, result, i == 0 || timings.isEmpty() ? null : timings.get(i)));
+      for (Finding finding : result.findings()) {
+        report.warning(Warning.caution(finding.code(), row.title() + ": " + finding.text()));
+      }
       for (String warning : Warnings.aboutMethod(result)) {
         if (!seen.contains(warning)) {
           seen.add(warning);
@@ -105,24 +75,37 @@ public final class EvaluationReport {
       RunReport.Builder report, String title, Evaluation evaluation, ImageSet images) {
     EvaluationResult result = evaluation.result();
     report.classNames(images.classNames());
-    evaluation.attacks().values().forEach(run -> report.attack(describe(run.attack())));
+    evaluation.attacks().values().forEach(run -> report.attack(describe(run.plan())));
     report.classifier(classifier(new Comparison.Row("evaluated", title, evaluation), result, null));
+    result
+        .findings()
+        .forEach(finding -> report.warning(Warning.caution(finding.code(), finding.text())));
     Warnings.aboutMethod(result)
         .forEach(warning -> report.warning(Warning.caution("evaluation", warning)));
   }
 
-  private static AttackDescription describe(Attack attack) {
-    String[] text = ATTACKS.getOrDefault(attack.name(), new String[] {attack.name(), ""});
+  private static AttackDescription describe(AttackPlan plan) {
+    String[] text = AttackTexts.of(plan.name());
     Map<String, String> parameters = new LinkedHashMap<>();
-    attack.parameters().forEach((name, value) -> parameters.put(name, String.valueOf(value)));
-    return new AttackDescription(attack.name(), text[0], text[1], parameters);
+    plan.parameters()
+        .forEach(
+            (name, value) -> {
+              if (value instanceof List<?> list) {
+                for (int i = 0; i < list.size(); i++) {
+                  parameters.put("stage " + (i + 1), String.valueOf(list.get(i)));
+                }
+              } else {
+                parameters.put(name, String.valueOf(value));
+              }
+            });
+    return new AttackDescription(plan.name(), text[0], text[1], parameters);
   }
 
   private static ClassifierResult classifier(
       Comparison.Row row, EvaluationResult result, Timing timing) {
     ClassifierResult.Builder out =
         ClassifierResult.builder(row.name()).title(row.title()).clean(result.clean());
-    result.attacks().forEach((name, outcome) -> out.attack(name, outcome.accuracy()));
+    result.attacks().forEach((name, o) -> out.attack(name, o.accuracy()).detail(name, detail(o)));
     result.transfer().forEach((name, outcome) -> out.transfer(name, outcome.accuracy()));
     double[] perClassWorst = null;
     if (result.worstCase() != null) {
@@ -150,6 +133,20 @@ public final class EvaluationReport {
     return out.build();
   }
 
+  private static AttackDetail detail(EvaluationResult.AttackOutcome o) {
+    return new AttackDetail(
+        o.reportedAccuracy(),
+        o.savedAccuracy(),
+        o.largestPerturbation(),
+        o.seconds(),
+        o.gradientEvaluations(),
+        o.queries(),
+        o.zeroGradientImages(),
+        o.stages().stream()
+            .map(s -> new AttackDetail.Stage(s.name(), s.accuracy(), s.attacked(), s.seconds()))
+            .toList());
+  }
+
   private static double[] array(List<Double> values) {
     return values.stream().mapToDouble(v -> v == null ? Double.NaN : v).toArray();
   }
@@ -159,7 +156,7 @@ public final class EvaluationReport {
    * them.
    */
   private static void gallery(RunReport.Builder report, Comparison comparison) {
-    if (comparison.attacks().isEmpty()) {
+    if (comparison.base().evaluation().attacks().isEmpty()) {
       return;
     }
     AttackRun run = comparison.base().evaluation().attacks().values().iterator().next();
@@ -182,18 +179,18 @@ public final class EvaluationReport {
         String pseudoLabel = null;
         if (defense != null) {
           IgDefense.Forward forward = defense.forward(attacked);
-          defended = names.get(argmax(forward.logits()));
-          pseudoLabel = names.get(argmax(forward.firstLogits()));
+          defended = names.get(predicted(forward.logits()));
+          pseudoLabel = names.get(predicted(forward.firstLogits()));
         }
         report.galleryItem(
             new GalleryItem(
                 i,
                 names.get(clean.label(i)),
-                names.get(argmax(base.logits(x))),
-                names.get(argmax(base.logits(attacked))),
+                names.get(predicted(base.logits(x))),
+                names.get(predicted(base.logits(attacked))),
                 defended,
                 pseudoLabel,
-                run.attack().name(),
+                run.plan().name(),
                 new Picture(clean.channels(), clean.height(), clean.width(), before),
                 new Picture(clean.channels(), clean.height(), clean.width(), after)));
       }
@@ -219,15 +216,9 @@ public final class EvaluationReport {
         Tensors.of(pixels, 1, set.channels(), set.height(), set.width()), classifier.dtype());
   }
 
-  private static int argmax(Tensor logits) {
+  private static int predicted(Tensor logits) {
     double[] values = Tensors.toDoubles(logits);
-    int best = 0;
-    for (int i = 1; i < values.length; i++) {
-      if (values[i] > values[best]) {
-        best = i;
-      }
-    }
-    return best;
+    return Predictions.argmax(values, 0, values.length);
   }
 
   /** A ranking as a picture. */

@@ -56,7 +56,7 @@ public final class HtmlReport {
     slots.put("results", new ResultsTable(report).html().toString());
     slots.put("notes", notes().toString());
     slots.put("limits", limits().toString());
-    slots.put("attacks", attacks().toString());
+    slots.put("attacks", new Html().add(attacks()).add(new ChecksTable(report).html()).toString());
     slots.put(
         "classes", section("classes", "Class by class", new ClassTable(report).html()).toString());
     slots.put(
@@ -146,14 +146,28 @@ public final class HtmlReport {
     Html html = new Html();
     if (c.worstCase() != null) {
       String interval = c.hasInterval() ? "95\u202f% interval " + Summary.interval(c) : "";
-      figure(html, "Worst case", c.worstCase(), base.worstCase(), interval, true);
+      boolean screening = report.protocol() == Protocol.IW_WC_SCREENING;
+      figure(
+          html,
+          screening ? "Worst case (screening)" : "Worst case",
+          c.worstCase(),
+          base.worstCase(),
+          interval,
+          true);
     }
     figure(html, "Clean", c.clean(), base.clean(), "", false);
-    if (c.strongestAttack().isPresent()) {
+    if (c.autoAttack() != null) {
+      figure(html, "AutoAttack", c.autoAttack(), base.autoAttack(), "", false);
+    } else if (c.strongestAttack().isPresent()) {
       Double reference =
           base.strongestAttack().isPresent() ? base.strongestAttack().getAsDouble() : null;
       figure(
-          html, "Strongest direct attack", c.strongestAttack().getAsDouble(), reference, "", false);
+          html,
+          "Strongest direct attack",
+          c.strongestAttack().getAsDouble(),
+          reference,
+          "AutoAttack: not run",
+          false);
     }
     return html;
   }

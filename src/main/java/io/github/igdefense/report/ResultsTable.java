@@ -45,7 +45,19 @@ final class ResultsTable {
     List<String> direct = report.attackNames(false);
     if (!direct.isEmpty()) {
       group(html, "Attacked directly");
-      direct.forEach(a -> accuracyRow(html, report.attackTitle(a), null, c -> c.attacks().get(a)));
+      for (String attack : direct) {
+        for (String stage : report.stageNames(attack)) {
+          row(
+              html,
+              "after " + AttackTexts.title(stage),
+              "minor",
+              c -> Numbers.percent(c.after(attack, stage)));
+        }
+        accuracyRow(html, report.attackTitle(attack), null, c -> c.attacks().get(attack));
+      }
+      if (!report.autoAttacked()) {
+        row(html, "AutoAttack", "minor", c -> "not run");
+      }
       html.close();
     }
     List<String> transferred = report.attackNames(true);
@@ -57,7 +69,9 @@ final class ResultsTable {
     }
     if (worst) {
       html.open("tbody", "class", "total");
-      accuracyRow(html, "Worst case", "worst", ClassifierResult::worstCase);
+      String title = report.worstCaseTitle();
+      String label = title.substring(0, 1).toUpperCase(Locale.ROOT) + title.substring(1);
+      accuracyRow(html, label, "worst", ClassifierResult::worstCase);
       if (report.classifiers().stream().anyMatch(ClassifierResult::hasInterval)) {
         row(html, "95\u202f% interval", "minor", c -> c.hasInterval() ? Summary.interval(c) : "–");
       }

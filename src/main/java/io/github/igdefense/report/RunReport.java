@@ -22,6 +22,7 @@ import java.util.Set;
  *
  * @param schemaVersion version of the JSON form, {@value #SCHEMA_VERSION}
  * @param kind the command: {@code demo}, {@code eval}, …
+ * @param protocol what the worst case is made of
  * @param title headline
  * @param commandLine the exact command that repeats the run
  * @param startedAt start, ISO 8601 in UTC
@@ -40,6 +41,7 @@ import java.util.Set;
 @JsonPropertyOrder({
   "schemaVersion",
   "kind",
+  "protocol",
   "title",
   "commandLine",
   "startedAt",
@@ -67,6 +69,7 @@ import java.util.Set;
 public record RunReport(
     int schemaVersion,
     String kind,
+    Protocol protocol,
     String title,
     String commandLine,
     String startedAt,
@@ -92,6 +95,7 @@ public record RunReport(
    */
   public RunReport {
     Objects.requireNonNull(kind, "kind");
+    protocol = protocol == null ? Protocol.CUSTOM : protocol;
     Objects.requireNonNull(settings, "settings");
     Objects.requireNonNull(provenance, "provenance");
     classifiers = Copies.of(classifiers);
@@ -129,6 +133,11 @@ public record RunReport(
     }
   }
 
+  /** What the row of the worst case is called. */
+  String worstCaseTitle() {
+    return protocol == Protocol.IW_WC_SCREENING ? "worst case (screening)" : "worst case";
+  }
+
   /** Starts a report of the given kind. */
   public static Builder builder(String kind) {
     return new Builder(kind);
@@ -147,6 +156,20 @@ public record RunReport(
   /** The classifier the run is about. */
   ClassifierResult evaluatedResult() {
     return classifier(evaluated).orElseThrow();
+  }
+
+  /** The stages of a cascade, by the names of its attacks; none for a single attack. */
+  List<String> stageNames(String attack) {
+    return classifiers.stream()
+        .map(c -> c.stages(attack).stream().map(AttackDetail.Stage::name).toList())
+        .filter(names -> !names.isEmpty())
+        .findFirst()
+        .orElse(List.of());
+  }
+
+  /** Whether AutoAttack was run on some classifier. */
+  boolean autoAttacked() {
+    return classifiers.stream().anyMatch(c -> c.autoAttack() != null);
   }
 
   /** The title of an attack: from its description, else its name. */
@@ -211,6 +234,7 @@ public record RunReport(
     return new RunReport(
         schemaVersion,
         kind,
+        protocol,
         title,
         commandLine,
         startedAt,
@@ -230,6 +254,7 @@ public record RunReport(
   /** Collects a {@link RunReport}; not thread-safe. */
   public static final class Builder {
     private final String kind;
+    private Protocol protocol = Protocol.CUSTOM;
     private String title = "Adversarial robustness";
     private String commandLine;
     private String startedAt;
@@ -247,6 +272,12 @@ public record RunReport(
 
     private Builder(String kind) {
       this.kind = kind;
+    }
+
+    /** What the worst case is made of; {@link Protocol#CUSTOM} unless said otherwise. */
+    public Builder protocol(Protocol protocol) {
+      this.protocol = protocol;
+      return this;
     }
 
     /** Headline. */
@@ -343,6 +374,7 @@ public record RunReport(
       return new RunReport(
           SCHEMA_VERSION,
           kind,
+          protocol,
           title,
           commandLine,
           startedAt,

@@ -29,6 +29,13 @@ final class StandardWarnings {
     for (ClassifierResult classifier : report.classifiers()) {
       oneDraw(report, classifier, out);
     }
+    if (report.protocol() == Protocol.IW_WC_SCREENING) {
+      out.add(
+          Warning.caution(
+              "screening_preset",
+              "The attacks of the worst case were cut short: screening, not a robustness claim."
+                  + " Run the full worst case before quoting a number."));
+    }
     images(report.provenance(), out);
     ranking(report.ranking(), out);
     return out;

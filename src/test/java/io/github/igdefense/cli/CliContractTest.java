@@ -576,6 +576,7 @@ class CliContractTest {
             "predict",
             "attack",
             "eval",
+            "corruptions",
             "train",
             "bench",
             "doctor")) {

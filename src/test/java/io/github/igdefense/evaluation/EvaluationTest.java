@@ -85,11 +85,23 @@ class EvaluationTest {
         attacks,
         transfer,
         worst == null ? null : new WorstCaseOutcome(worst, 0, 1, List.of()),
+        List.of(),
         List.of());
   }
 
   private static AttackOutcome attack(double accuracy, int zeros, int steps) {
-    return new AttackOutcome(accuracy, List.of(), accuracy, 1, 1, zeros, Map.of("steps", steps));
+    return new AttackOutcome(
+        accuracy,
+        List.of(),
+        accuracy,
+        accuracy,
+        0,
+        1,
+        1,
+        0,
+        zeros,
+        List.of(),
+        Map.of("steps", steps));
   }
 
   @Test
@@ -119,6 +131,63 @@ class EvaluationTest {
         .singleElement()
         .asString()
         .contains("above its column a");
+  }
+
+  private static AttackOutcome autoAttack(double accuracy) {
+    return attack(accuracy, 0, 100);
+  }
+
+  @Test
+  void warningsNameFailedSearchesAndAutoAttackAboveTransfer() {
+    AttackOutcome rays =
+        new AttackOutcome(
+            .795, List.of(), .7, .795, 0, 1, 0, 9, 0, List.of(), Map.of("queries", 10_000));
+    assertThat(Warnings.of(result(5, .8, Map.of("rays", rays), Map.of(), 0.4)))
+        .anyMatch(w -> w.startsWith("RayS leaves 79.5 %"));
+    assertThat(Warnings.of(result(1, .8, Map.of("rays", attack(.795, 0, 10_000)), Map.of(), 0.4)))
+        .isEmpty();
+    TransferOutcome low = new TransferOutcome(0.3, List.of(), "base");
+    Map<String, AttackOutcome> both =
+        Map.of("autoattack", autoAttack(.5), "apgd-ce", attack(.31, 0, 100));
+    assertThat(Warnings.of(result(1, .8, both, Map.of("cw", low), 0.3)))
+        .singleElement()
+        .asString()
+        .contains("autoattack leaves 50.0 %", "overstates");
+    AttackOutcome elsewhere =
+        new AttackOutcome(.4, List.of(), .4, .41, 0, 1, 1, 0, 0, List.of(), Map.of("steps", 100));
+    assertThat(Warnings.of(result(1, .8, Map.of("a", elsewhere), Map.of(), 0.4)))
+        .singleElement()
+        .asString()
+        .contains("41.00 % when read again, not 40.00 %");
+  }
+
+  @Test
+  void imagesOutsideTheBallOrTheRangeAreADefect() {
+    AttackPlan plan = AttackPlan.of(new Apgd(Apgd.Loss.CE, Norm.LINF, Epsilon.of255(8), 3));
+    try (ImageSet images = ImageSets.open("npz:" + golden("images32.npz"))) {
+      for (double value : new double[] {-0.001, 1.001, Double.NaN, 0.5}) {
+        float[] point = new float[images.imageLength()];
+        images.read(3, point, 0);
+        assertThat(Math.abs(point[7] - 0.5)).isGreaterThan(9 / 255.0);
+        point[7] = (float) value;
+        Object[] points = new Object[images.size()];
+        points[3] = point;
+        assertThatThrownBy(
+                () ->
+                    Perturbations.check(
+                        images, new PerturbedImages(images, "changed", points), plan))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining(value == 0.5 ? "left its ball" : "left the range")
+            .hasMessageContaining("image 3");
+      }
+      Object[] points = new Object[images.size()];
+      float[] point = new float[images.imageLength()];
+      images.read(3, point, 0);
+      point[7] += point[7] > 0.5 ? -8 / 255f : 8 / 255f;
+      points[3] = point;
+      assertThat(Perturbations.check(images, new PerturbedImages(images, "ok", points), plan))
+          .isBetween(7.9 / 255, 8.1 / 255);
+    }
   }
 
   @Test

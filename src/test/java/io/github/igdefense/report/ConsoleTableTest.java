@@ -29,6 +29,23 @@ class ConsoleTableTest {
   }
 
   @Test
+  void showsTheStagesOfAutoAttackAndCallsScreeningScreening() {
+    String table = ConsoleTable.text(SampleReport.cascade());
+    assertThat(table.lines().skip(4).limit(6).map(line -> line.replaceAll(" {2,}", "  ").strip()))
+        .containsExactly(
+            "clean  83.5",
+            "after APGD-CE  65.1",
+            "after Square  61.2",
+            "autoattack  61.2",
+            "─".repeat(table.lines().toList().get(3).length()),
+            "worst case (screening)  61.0");
+    assertThat(table).contains("screening, not a robustness claim");
+    assertThat(HtmlReport.text(SampleReport.cascade()))
+        .contains("Worst case (screening)", "after Square", "not a robustness claim");
+    assertThat(ConsoleTable.text(SampleReport.single())).contains("AutoAttack").contains("not run");
+  }
+
+  @Test
   void fallsBackToAsciiWhereTheOutputCannotShowMore() {
     String table = ConsoleTable.text(SampleReport.demo(), StandardCharsets.US_ASCII);
     assertThat(table.chars()).allMatch(c -> c == '\n' || c >= 0x20 && c < 0x7f);

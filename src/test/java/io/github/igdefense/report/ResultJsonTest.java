@@ -25,7 +25,8 @@ class ResultJsonTest {
   @TempDir Path folder;
 
   static Stream<RunReport> reports() {
-    return Stream.of(SampleReport.demo(), SampleReport.single(), SampleReport.bare());
+    return Stream.of(
+        SampleReport.demo(), SampleReport.single(), SampleReport.cascade(), SampleReport.bare());
   }
 
   @ParameterizedTest(name = "{index}")

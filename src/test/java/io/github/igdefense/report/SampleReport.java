@@ -91,6 +91,36 @@ final class SampleReport {
     return builder("eval").title("Robustness of rn18").classifier(base()).evaluated("base").build();
   }
 
+  /** AutoAttack with its stages, and a worst case that is screening. */
+  static RunReport cascade() {
+    ClassifierResult base =
+        ClassifierResult.builder("base")
+            .title("Base model")
+            .clean(.835)
+            .attack("autoattack", .612)
+            .detail(
+                "autoattack",
+                new AttackDetail(
+                    .612,
+                    .612,
+                    .1,
+                    340.5,
+                    120_000,
+                    2_500_000,
+                    3,
+                    List.of(
+                        new AttackDetail.Stage("apgd-ce", .651, 835, 40.25),
+                        new AttackDetail.Stage("square", .612, 651, 300.25))))
+            .worstCase(.61, .58, .64)
+            .perClass(CLEAN, WORST)
+            .build();
+    return builder("eval")
+        .protocol(Protocol.IW_WC_SCREENING)
+        .title("Robustness of rn18")
+        .classifier(base)
+        .build();
+  }
+
   /** As little as a report can hold. */
   static RunReport bare() {
     return RunReport.builder("predict")
@@ -125,6 +155,7 @@ final class SampleReport {
     return new RunReport(
         r.schemaVersion(),
         r.kind(),
+        r.protocol(),
         r.title(),
         r.commandLine(),
         r.startedAt(),
