@@ -45,6 +45,33 @@ static inline int igd_jni_loo_penultimate_finish(int dtype, int64_t weight, int6
                                          normalization, (double*)(intptr_t)importance);
 }
 
+static inline int igd_jni_loo_ablate_convolution(int dtype, int64_t base, int64_t n, int64_t oh, int64_t ow,
+                                                 int64_t o, int64_t input, int64_t h, int64_t w, int64_t u,
+                                                 int64_t removed, int64_t weight, int64_t kernel, int64_t stride,
+                                                 int64_t padding, int64_t groups, int relu, int64_t units,
+                                                 int64_t images, int64_t pairs, int64_t out) noexcept {
+  return (int)igd_loo_ablate_convolution(
+      dtype, (const void*)(intptr_t)base, n, oh, ow, o, (const void*)(intptr_t)input, h, w, u,
+      (const void*)(intptr_t)removed, (const void*)(intptr_t)weight, kernel, stride, padding, groups, relu,
+      (const int64_t*)(intptr_t)units, (const int64_t*)(intptr_t)images, pairs, (void*)(intptr_t)out);
+}
+
+static inline int igd_jni_loo_ablate_identity(int dtype, int64_t a, int64_t n, int64_t s, int64_t u,
+                                              int64_t units, int64_t images, int64_t pairs,
+                                              int64_t out) noexcept {
+  return (int)igd_loo_ablate_identity(dtype, (const void*)(intptr_t)a, n, s, u,
+                                      (const int64_t*)(intptr_t)units, (const int64_t*)(intptr_t)images, pairs,
+                                      (void*)(intptr_t)out);
+}
+
+static inline int igd_jni_loo_differences(int dtype, int64_t logits, int64_t k, int64_t base, int64_t labels,
+                                          int64_t n, int64_t images, int64_t pairs, int signed_difference,
+                                          int64_t out) noexcept {
+  return (int)igd_loo_differences(dtype, (const void*)(intptr_t)logits, k, (const void*)(intptr_t)base,
+                                  (const int64_t*)(intptr_t)labels, n, (const int64_t*)(intptr_t)images, pairs,
+                                  signed_difference, (double*)(intptr_t)out);
+}
+
 static inline int igd_jni_masked_head_forward(int dtype, int64_t a, int64_t stride_n, int64_t stride_u,
                                               int64_t stride_s, int64_t n, int64_t u, int64_t s,
                                               int64_t weight, int64_t bias, int64_t k, int64_t masks,

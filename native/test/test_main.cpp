@@ -72,12 +72,14 @@ struct Group {
 
 const Group kGroups[] = {{"api", test_api, true},
                          {"loo_penultimate", test_loo_penultimate, true},
+                         {"loo_interior", test_loo_interior, true},
                          {"masked_head", test_masked_head, true},
                          {"net", test_net, true},
                          {"cdir_score", test_cdir_score, true},
                          {"threads",
                           [] {
                             test_loo_penultimate_threads();
+                            test_loo_interior_threads();
                             test_masked_head_threads();
                             test_net_threads();
                             test_cdir_score_threads();

@@ -43,7 +43,8 @@ typedef enum igd_status {
   IGD_OUT_OF_MEMORY = 3     /* scratch memory could not be had */
 } igd_status;
 
-typedef enum igd_dtype { IGD_FLOAT32 = 0, IGD_FLOAT64 = 1 } igd_dtype;
+/* bfloat16 (the upper half of a float32) is taken only where a function says so. */
+typedef enum igd_dtype { IGD_FLOAT32 = 0, IGD_FLOAT64 = 1, IGD_BFLOAT16 = 2 } igd_dtype;
 
 /* Instruction sets that the kernels are compiled for; a higher number includes the lower ones. */
 typedef enum igd_isa {
@@ -114,6 +115,58 @@ IGD_API igd_status igd_loo_penultimate_accumulate(int dtype, const void* a, int6
 IGD_API igd_status igd_loo_penultimate_finish(int dtype, const void* weight, int64_t k, int64_t u,
                                               const double* class_sums, const int64_t* class_counts,
                                               int signed_difference, int normalization, double* importance);
+
+/*
+ * Leave-one-out inside the network, step 1: the first convolution behind the layer, for a block of pairs
+ * (unit left out, image), from its result with all units. A convolution is linear in its input's channels:
+ *   out[p] = f(base[n] + conv_u(removed[u] - input[n,:,:,u])),  u = units[p], n = images[p]
+ * conv_u: the convolution of channel u alone, into the output channels of its group; the others are f(base[n]).
+ * f: ReLU if relu is not zero (NaN stays), else the identity. Works for a shortcut's convolution, too.
+ * dtype    float32, float64 or bfloat16 (sums and weight in float32, one rounding at the end)
+ * base     [N,OH,OW,O] channels-last: the convolution of input plus bias
+ * input    [N,H,W,U] channels-last
+ * removed  [U] or NULL (zeros): the value that channel u of input has everywhere once the unit is left out
+ * weight   [U,kernel*kernel,O/groups]: weight[u,t,o] = w[g*O/groups + o, u mod U/groups, t], g = u / (U/groups)
+ * kernel   1 to 7; stride >= 1; 0 <= padding < kernel; groups divides U and O; OH, OW as these give them
+ * units    [P], images [P]
+ * out      [P,OH,OW,O] channels-last
+ * A pair's values depend on nothing but its unit and image: neither on the block nor on the threads.
+ * Cost: reads base of each pair's image, writes out once; at most P*OH*OW*O/groups*kernel^2 FMA.
+ */
+IGD_API igd_status igd_loo_ablate_convolution(int dtype, const void* base, int64_t n, int64_t oh, int64_t ow,
+                                              int64_t o, const void* input, int64_t h, int64_t w, int64_t u,
+                                              const void* removed, const void* weight, int64_t kernel,
+                                              int64_t stride, int64_t padding, int64_t groups, int relu,
+                                              const int64_t* units, const int64_t* images, int64_t pairs,
+                                              void* out);
+
+/*
+ * Leave-one-out inside the network, step 1 of an identity shortcut: out[p] = a[n] with channel u zeroed.
+ * dtype    float32, float64 or bfloat16
+ * a        [N,S,U] channels-last
+ * units    [P], images [P]
+ * out      [P,S,U]
+ * Cost: reads and writes P*S*U elements.
+ */
+IGD_API igd_status igd_loo_ablate_identity(int dtype, const void* a, int64_t n, int64_t s, int64_t u,
+                                           const int64_t* units, const int64_t* images, int64_t pairs,
+                                           void* out);
+
+/*
+ * Leave-one-out inside the network, step 2: what the missing unit did to the logit of the true class.
+ *   out[p] = |logits[p,c] - base[n,c]|, or without the absolute value if signed_difference is not zero,
+ *   n = images[p], c = labels[n]; differences in float64
+ * logits   [P,K], of the pairs
+ * base     [N,K], of the images with all units
+ * labels   [N], 0 <= label < K
+ * images   [P]
+ * out      [P] float64
+ * A difference that is not finite is refused with its pair and image.
+ * Cost: reads two logits per pair.
+ */
+IGD_API igd_status igd_loo_differences(int dtype, const void* logits, int64_t k, const void* base,
+                                       const int64_t* labels, int64_t n, const int64_t* images,
+                                       int64_t pairs, int signed_difference, double* out);
 
 /*
  * Masked head, forward (Kulkarni and Weng, ECCV 2024): from the activations of the masked penultimate layer

@@ -7,6 +7,7 @@ import io.github.igdefense.defense.NoiseSource;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.evaluation.ConceptScoringBenchmark;
 import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.importance.LeaveOneOutBench;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
@@ -42,6 +43,9 @@ import picocli.CommandLine.Option;
 final class BenchCommand implements Callable<Integer> {
   private static final int CLASSES = 10;
 
+  /** Of LO-IR: each takes seconds. */
+  private static final int MOST_REPETITIONS = 5;
+
   @Option(
       names = "--checkpoint",
       paramLabel = "FILE",
@@ -62,6 +66,35 @@ final class BenchCommand implements Callable<Integer> {
       description =
           "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
   int repetitions;
+
+  @Option(
+      names = "--loir",
+      description =
+          "Measure LO-IR instead: at the penultimate layer and at --layer, in float32 and bfloat16,"
+              + " against one mask at a time.")
+  boolean loir;
+
+  @Option(
+      names = "--layer",
+      paramLabel = "NAME",
+      description = "With --loir: an interior layer. Default: the last but one.")
+  String layer;
+
+  @Option(
+      names = "--images",
+      paramLabel = "N",
+      defaultValue = "64",
+      description = "With --loir: images of the batch. Default: ${DEFAULT-VALUE}.")
+  int images;
+
+  @Option(
+      names = "--units",
+      paramLabel = "N",
+      defaultValue = "16",
+      description =
+          "With --loir: units left out, evenly spaced; costs are per unit."
+              + " Default: ${DEFAULT-VALUE}.")
+  int units;
 
   @Option(
       names = "--cdir",
@@ -89,6 +122,11 @@ final class BenchCommand implements Callable<Integer> {
     figures.put("cpu", CpuTopology.modelName());
     figures.put("threads", NativeRuntime.threads());
     figures.put("repetitions", repetitions);
+    if (loir) {
+      leaveOneOut();
+      output.json(figures);
+      return 0;
+    }
     try (StagedNetwork network =
             checkpoint == null
                 ? Networks.random(arch, 3, 0, CLASSES, compute.seed, Dtype.FLOAT32)
@@ -119,6 +157,42 @@ final class BenchCommand implements Callable<Integer> {
     }
     output.json(figures);
     return 0;
+  }
+
+  private StagedNetwork open(Dtype dtype) {
+    return checkpoint == null
+        ? Networks.random(arch, 3, 0, CLASSES, compute.seed, dtype)
+        : Networks.open(arch, checkpoint, dtype);
+  }
+
+  private void leaveOneOut() {
+    Values.positive("--images", images);
+    Values.positive("--units", units);
+    try (StagedNetwork network = open(Dtype.FLOAT32);
+        StagedNetwork half = open(Dtype.BFLOAT16)) {
+      if (network.layers().size() < 2) {
+        throw new InputException("expected an interior layer, " + arch + " has none");
+      }
+      MaskableLayer target =
+          network.layer(
+              layer != null ? layer : network.layers().get(network.layers().size() - 2).name());
+      if (target.penultimate()) {
+        throw new InputException(
+            "expected an interior layer as --layer, got the penultimate one, which is measured"
+                + " anyway");
+      }
+      figures.put("layer", target.name());
+      figures.put("images", images);
+      figures.put("units", units);
+      if (checkpoint == null) {
+        figures.putAll(LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, CLASSES), target));
+      }
+      try (LeaveOneOutBench bench =
+          new LeaveOneOutBench(network, target, images, units, compute.seed)) {
+        figures.putAll(bench.run(half, Math.min(repetitions, MOST_REPETITIONS)));
+      }
+      figures.forEach((name, value) -> output.result(String.format("%-28s %s", name, value)));
+    }
   }
 
   private int conceptScoring() {

@@ -68,6 +68,11 @@ final class ModelOptions {
 
   /** Opens the network and warns of tensors without use; the caller closes it. */
   StagedNetwork open() {
+    return open(dtype);
+  }
+
+  /** The same in another arithmetic than {@code --dtype}. */
+  StagedNetwork open(Dtype dtype) {
     boolean exported = torchscript.chosen(arch, checkpoint);
     compute.apply();
     if (exported) {

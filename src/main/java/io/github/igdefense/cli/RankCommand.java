@@ -11,7 +11,7 @@ import picocli.CommandLine.Spec;
     description = "Rank the units of a layer by their importance for each class.",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "METHOD",
-    subcommands = {RankLoirCommand.class, RankCdirCommand.class})
+    subcommands = {RankLoirCommand.class, RankCdirCommand.class, RankMergeCommand.class})
 final class RankCommand implements Runnable {
   @Spec CommandSpec spec;
 

@@ -16,7 +16,9 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Comparator;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /**
  * Writing files so that a reader sees the old content or the whole new one, never a part.
@@ -92,6 +94,32 @@ public final class AtomicFiles {
   /** Writes text in UTF-8; see {@link #write}. */
   public static void writeText(Path target, String content) {
     writeBytes(target, content.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /**
+   * Deletes what killed processes left half-written beside {@code target}, a file or a folder. Not
+   * while another process may be writing it.
+   *
+   * @throws IOException if the folder cannot be read or a file not be deleted
+   */
+  public static void deleteLeftovers(Path target) throws IOException {
+    Path file = target.toAbsolutePath();
+    String prefix = "." + file.getFileName() + ".";
+    if (!Files.isDirectory(file.getParent())) {
+      return;
+    }
+    try (Stream<Path> children = Files.list(file.getParent())) {
+      for (Path child : children.toList()) {
+        String name = child.getFileName().toString();
+        if (name.startsWith(prefix) && name.endsWith(".tmp")) {
+          try (Stream<Path> tree = Files.walk(child)) {
+            for (Path part : tree.sorted(Comparator.reverseOrder()).toList()) {
+              Files.deleteIfExists(part);
+            }
+          }
+        }
+      }
+    }
   }
 
   private static String reason(IOException e) {

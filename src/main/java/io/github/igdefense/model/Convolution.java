@@ -32,15 +32,32 @@ public record Convolution(
    * caller's scope. Differentiable where the calling thread's grad mode is on.
    */
   public Tensor apply(Tensor x) {
-    long[] strides = {stride, stride};
-    long[] paddings = {padding, padding};
-    // At batch 1, libtorch's own rule sends float32 convolutions past oneDNN to a path several
-    // times slower; calling oneDNN's convolution avoids that. Under autograd, conv2d records the
-    // graph.
     if (onednn && !GradMode.is_enabled()) {
-      return torch.mkldnn_convolution(
-          x, weight, biasArgument, paddings, strides, NO_DILATION, groups);
+      return ImageStrips.suit(this, x) ? ImageStrips.apply(this, x) : direct(x);
     }
-    return torch.conv2d(x, weight, biasArgument, strides, paddings, NO_DILATION, groups);
+    return torch.conv2d(
+        x,
+        weight,
+        biasArgument,
+        new long[] {stride, stride},
+        new long[] {padding, padding},
+        NO_DILATION,
+        groups);
+  }
+
+  /**
+   * The same by oneDNN, without autograd. At batch 1, libtorch's own rule sends float32
+   * convolutions past oneDNN to a path several times slower; calling oneDNN's convolution avoids
+   * that.
+   */
+  Tensor direct(Tensor x) {
+    return torch.mkldnn_convolution(
+        x,
+        weight,
+        biasArgument,
+        new long[] {padding, padding},
+        new long[] {stride, stride},
+        NO_DILATION,
+        groups);
   }
 }

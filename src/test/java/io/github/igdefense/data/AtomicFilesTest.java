@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -69,5 +70,19 @@ class AtomicFilesTest {
     assertThatThrownBy(() -> AtomicFiles.writeText(blocked.resolve("below.json"), "x"))
         .isInstanceOf(UncheckedIOException.class)
         .hasMessageContaining("below.json");
+  }
+
+  @Test
+  void leftoversOfKilledProcessesAreDeletedAndNothingElse() throws Exception {
+    Path target = directory.resolve("state.npz");
+    Files.writeString(target, "whole");
+    Files.writeString(directory.resolve(".state.npz.0a1b2c3d.tmp"), "half");
+    Files.createDirectories(directory.resolve(".state.npz.9f.tmp").resolve("deep"));
+    Files.writeString(directory.resolve(".other.npz.0a1b2c3d.tmp"), "another's");
+    AtomicFiles.deleteLeftovers(target);
+    try (Stream<Path> left = Files.list(directory)) {
+      assertThat(left.map(path -> path.getFileName().toString()))
+          .containsExactlyInAnyOrder("state.npz", ".other.npz.0a1b2c3d.tmp");
+    }
   }
 }
