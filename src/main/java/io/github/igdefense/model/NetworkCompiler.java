@@ -152,8 +152,7 @@ final class NetworkCompiler {
                 List.copyOf(compiledStages),
                 compiledTail),
             dtype,
-            net.inputChannels(),
-            net.imageSize().usual()));
+            net.inputChannels()));
   }
 
   /** 1/std (or −mean/std) [C] float32, kept; null without normalisation. */

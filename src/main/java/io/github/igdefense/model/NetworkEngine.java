@@ -12,9 +12,10 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * A network's stages in our native engine, compiled for each image size that comes. There is none
- * for networks that the engine cannot run (float64, grouped convolutions, other non-linearities
- * than ReLU) and on machines without the instructions it needs: they run through libtorch.
+ * A network's stages in our native engine, compiled for each image size when it first comes (which
+ * takes 6 bytes per parameter in float32, 2 in bfloat16, beside libtorch's own). There is none for
+ * networks that the engine cannot run (float64, grouped convolutions, other non-linearities than
+ * ReLU) and on machines without the instructions it needs: they run through libtorch.
  *
  * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
  * native memory until {@link #close}.
@@ -68,7 +69,7 @@ final class NetworkEngine implements AutoCloseable {
   }
 
   /** The engine for a network, or null where libtorch has to run it. */
-  static NetworkEngine of(Plan plan, Dtype dtype, int channels, int imageSize) {
+  static NetworkEngine of(Plan plan, Dtype dtype, int channels) {
     if (dtype == Dtype.FLOAT64
         || "libtorch".equals(System.getProperty(PROPERTY))
         || !CompiledNet.accelerated()) {
@@ -79,7 +80,7 @@ final class NetworkEngine implements AutoCloseable {
             plan,
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
-    if (!engine.fits() || engine.compiled(imageSize, imageSize) == null) {
+    if (!engine.fits()) {
       engine.close();
       return null;
     }
@@ -106,7 +107,17 @@ final class NetworkEngine implements AutoCloseable {
         relu &= block.activation() == Nonlinearity.RELU;
       }
     }
-    return relu && all.stream().allMatch(conv -> conv.groups() == 1);
+    return relu && all.stream().allMatch(NetworkEngine::fits);
+  }
+
+  /** Kernels 1 and 3, or the first convolution, on the images themselves. */
+  private static boolean fits(Convolution conv) {
+    long kernel = conv.weight().size(2);
+    boolean usual =
+        (kernel == 1 && conv.padding() == 0 || kernel == 3 && conv.padding() == 1)
+            && conv.stride() <= 2;
+    boolean images = conv.weight().size(1) < 16 && kernel < 16 && conv.stride() <= 8;
+    return conv.groups() == 1 && (usual || images);
   }
 
   private synchronized Compiled compiled(long height, long width) {
