@@ -176,6 +176,35 @@ class ArchitecturesTest {
     }
   }
 
+  /**
+   * The other full sizes, each really built, from every tensor of its published names and shapes.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "rn18, 10",
+    "rn34, 10",
+    "rn50, 10",
+    "preact-rn18, 10",
+    "preact-rn34, 10",
+    "dm-wrn-28-10, 100",
+    "imagenet-rn18, 1000",
+    "imagenet-rn101, 1000",
+    "imagenet-wrn50-2, 1000",
+    "resnext50-32x4d, 1000",
+    "resnext101-32x8d, 1000"
+  })
+  void everyFullSizeLoadsAndAnswers(String name, int classes) {
+    StateDict state = Networks.randomState(Networks.describe(name, 3, classes), 5);
+    try (StagedNetwork network = Networks.build(name, state, Dtype.FLOAT32, "auto", "x");
+        PointerScope scope = new PointerScope()) {
+      int size = network.imageSizes().fixed() ? network.imageSize() : 64;
+      Tensor logits = network.logits(torch.rand(2, 3, size, size));
+      assertThat(Tensors.shape(logits)).containsExactly(2, classes);
+      assertThat(Tensors.sum(logits)).isFinite();
+      assertThat(Tensors.sum(logits.abs())).isPositive();
+    }
+  }
+
   @Test
   void tensorsWithoutUseAreNamedInOneWarning() {
     NetworkDescription net = Networks.describe("rn18", 3, 4, 10);
