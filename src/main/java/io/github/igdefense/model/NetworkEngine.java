@@ -68,19 +68,20 @@ final class NetworkEngine implements AutoCloseable {
     this.channels = channels;
   }
 
-  /** The engine for a network, or null where libtorch has to run it. */
+  /**
+   * The engine for a network, which owns the plan's scale and shift; or null where libtorch has to
+   * run it, and these are freed.
+   */
   static NetworkEngine of(Plan plan, Dtype dtype, int channels) {
-    if (dtype == Dtype.FLOAT64
-        || "libtorch".equals(System.getProperty(PROPERTY))
-        || !CompiledNet.accelerated()) {
-      return null;
-    }
     NetworkEngine engine =
         new NetworkEngine(
             plan,
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
-    if (!engine.fits()) {
+    if (dtype == Dtype.FLOAT64
+        || "libtorch".equals(System.getProperty(PROPERTY))
+        || !CompiledNet.accelerated()
+        || !engine.fits()) {
       engine.close();
       return null;
     }
