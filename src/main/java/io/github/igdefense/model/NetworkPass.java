@@ -38,6 +38,11 @@ final class NetworkPass implements ForwardPass {
 
   @Override
   public Tensor gradient(Tensor weights) {
+    return gradient(weights, true);
+  }
+
+  /** The same; without {@code more} it is the last, and memory may be given up on the way. */
+  Tensor gradient(Tensor weights, boolean more) {
     return Tensors.scoped(
         () -> {
           Tensor activation = recording.activation();
@@ -48,7 +53,7 @@ final class NetworkPass implements ForwardPass {
                   .div(Tensors.scalar((double) shape[2] * shape[3]));
           return recording.inputGradient(
               pooled.to(activation.scalar_type()).view(shape[0], shape[1], 1, 1).expand(shape),
-              true);
+              more);
         });
   }
 

@@ -440,7 +440,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
       out[0] = Tensors.keep(logits.detach());
       out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(pass.gradient(gradLogits));
+      out[2] = Tensors.keep(pass.gradient(gradLogits, false));
     }
     return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
