@@ -13,13 +13,36 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "net_kernels.h"
 
 namespace igd {
+
+// Memory for tiles: whole cache lines (a tile's row that crosses a line takes two loads), huge pages where large.
+// nullptr if there is none; free() it.
+void* tile_memory(size_t bytes);
+
+template <typename T>
+struct TileAllocator {
+  typedef T value_type;
+  TileAllocator() = default;
+  template <typename U>
+  TileAllocator(const TileAllocator<U>&) {}
+  T* allocate(size_t n) {
+    void* memory = tile_memory(n * sizeof(T));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* p, size_t) { free(p); }
+  bool operator==(const TileAllocator&) const { return true; }
+  bool operator!=(const TileAllocator&) const { return false; }
+};
+typedef std::vector<Bf16, TileAllocator<Bf16>> TileVector;
 
 // ---- plans ----
 
@@ -41,7 +64,7 @@ struct SinglePlan {
 };
 
 struct Weights {
-  std::vector<Bf16> packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  TileVector packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;
   int64_t out_channels = 0;

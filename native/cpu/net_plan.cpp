@@ -223,7 +223,18 @@ Weights transpose_weights(const Weights& weights, int64_t in_channels, int produ
   return w;
 }
 
-// ---- slabs ----
+// ---- memory ----
+
+void* tile_memory(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t align = bytes >= kHugePage ? kHugePage : 64;
+  const size_t size = (bytes + align - 1) / align * align;
+  void* memory = aligned_alloc(align, size);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (memory != nullptr && align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
 
 SlabPool::~SlabPool() {
   for (Bf16* slab : free_) free(slab);
@@ -238,16 +249,9 @@ Bf16* SlabPool::take() {
       return slab;
     }
   }
-  constexpr size_t kHugePage = size_t{2} << 20;
-  const size_t bytes = static_cast<size_t>(bytes_);
-  const size_t align = bytes >= kHugePage ? kHugePage : 64;
-  const size_t size = (bytes + align - 1) / align * align;
-  void* memory = aligned_alloc(align, size);
+  void* memory = tile_memory(static_cast<size_t>(bytes_));
   if (memory == nullptr) return nullptr;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
-#endif
-  memset(memory, 0, size);
+  memset(memory, 0, static_cast<size_t>(bytes_));
   return static_cast<Bf16*>(memory);
 }
 
