@@ -46,10 +46,12 @@ typedef std::vector<Bf16, TileAllocator<Bf16>> TileVector;
 
 // ---- plans ----
 
-// Units [begin,end) whose sources fit the second-level cache together.
+// Units [begin,end) whose sources, elements [source_begin,source_end), fit the second-level cache together.
 struct Strip {
   int32_t begin;
   int32_t end;
+  int64_t source_begin;
+  int64_t source_end;
 };
 
 struct BatchPlan {
@@ -82,7 +84,10 @@ struct Value {
   int producer = -1;   // operation; -1 for the input
   int first_use = -1;  // first operation that reads it
   int last_use = -1;
-  int64_t kept_at = 0;    // elements, in a slab that keeps every value (16 images)
+  int64_t kept_at = 0;      // elements, in a slab that keeps every value (16 images)
+  int64_t gradient_at = 0;  // elements, in a slab of gradients whose places are used again
+  int64_t tape_at = -1;     // bytes, in a slab of what the backward pass needs: a ReLU's output's signs, [pixel][block]
+                            // [image 16] words of a bit per channel; a pool's choices, [pixel][block][image 16][32] bytes
   int64_t reused_at = 0;  // elements, in a slab whose places are used again
   int64_t single_at = 0;  // elements, in a slab of one image
   int64_t positions = 0;  // padded positions of the single layout

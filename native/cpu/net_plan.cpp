@@ -14,8 +14,8 @@
 namespace igd {
 namespace {
 
-// Sources of a strip, a quarter of a usual second-level cache.
-constexpr int64_t kStripBytes = 512 * 1024;
+// Sources of a strip, so that they, the next strip's and the weights at hand fit a usual second-level cache (2 MB).
+constexpr int64_t kStripBytes = 800 * 1024;
 
 // A destination pixel: its taps and their sources (pixel numbers), in the order of the taps.
 struct Need {
@@ -65,7 +65,14 @@ BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, c
       }
       i += two ? 2 : 1;
     }
-    plan.strips.push_back({begin, static_cast<int32_t>(plan.units.size())});
+    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0};
+    for (const Need& each : needs) {
+      for (const auto& tap : each.taps) {
+        strip.source_begin = std::min(strip.source_begin, tap.second * source_step);
+        strip.source_end = std::max(strip.source_end, (tap.second + 1) * source_step);
+      }
+    }
+    plan.strips.push_back(strip);
   }
   return plan;
 }
