@@ -36,7 +36,7 @@ final class SodefOptions {
   }
 
   String title() {
-    return RANDOM.equals(block) ? "SODEF, untrained block: time only" : "SODEF";
+    return RANDOM.equals(block) ? "SODEF (untrained)" : "SODEF";
   }
 
   /** The classifier; the caller closes it. */

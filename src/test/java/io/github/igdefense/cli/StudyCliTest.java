@@ -320,6 +320,6 @@ class StudyCliTest {
                 "--out",
                 folder.resolve("random")));
     assertThat(untrained.err()).contains("not trained");
-    assertThat(untrained.out()).contains("time only");
+    assertThat(untrained.out()).contains("SODEF (untrained)");
   }
 }
