@@ -10,7 +10,6 @@ import io.github.igdefense.data.StoredZip;
 import io.github.igdefense.data.ZipArchive;
 import io.github.igdefense.model.Engine;
 import io.github.igdefense.model.HostTensor;
-import io.github.igdefense.model.InputNormalization;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
@@ -319,17 +318,6 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
                   model.height(),
                   model.width(),
                   model.classCount()));
-    }
-    network.normalization().map(InputNormalization::mean).ifPresent(this::checkChannels);
-  }
-
-  private void checkChannels(double[] mean) {
-    if (mean.length != 1 && mean.length != manifest.model().channels()) {
-      throw new InputException(
-          "expected an input normalisation of "
-              + manifest.model().channels()
-              + " channels, got "
-              + mean.length);
     }
   }
 }

@@ -84,8 +84,24 @@ final class BundleFiles {
   static void check(BundleManifest manifest, String label) {
     BundleManifest.Model model = manifest.model();
     BundleManifest.Defense defense = manifest.defense();
-    if (model == null || defense == null || model.architecture() == null) {
-      throw bad(label, "its manifest lacks the model or the defense");
+    if (model == null
+        || defense == null
+        || model.architecture() == null
+        || model.dtype() == null
+        || defense.layer() == null
+        || defense.masks() == null
+        || manifest.preprocessing() == null
+        || manifest.entries().containsValue(null)
+        || manifest.provenance().containsValue(null)) {
+      throw bad(label, "its manifest leaves something out");
+    }
+    BundleManifest.Normalization input = model.normalization();
+    if (input != null
+        && (input.mean() == null
+            || input.std() == null
+            || input.mean().size() != input.std().size()
+            || input.mean().size() != 1 && input.mean().size() != model.channels())) {
+      throw bad(label, "its input normalisation has not one mean and deviation per channel");
     }
     if (model.height() < 1
         || model.width() < 1
