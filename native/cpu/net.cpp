@@ -1220,4 +1220,15 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
 
 void igd_tape_free(igd_tape* tape) { delete tape; }
 
+igd_status igd_net_shape(const igd_net* net, int value, int64_t* shape) {
+  if (net == nullptr || shape == nullptr || !igd::known(net, value)) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_shape: expected a network, one of its values and an address");
+  }
+  const Value& v = net->values[static_cast<size_t>(value)];
+  shape[0] = v.c;
+  shape[1] = v.h;
+  shape[2] = v.w;
+  return IGD_OK;
+}
+
 }  // extern "C"
