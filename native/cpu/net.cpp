@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
@@ -82,6 +83,8 @@ struct igd_net {
   igd::SlabPool reused_slabs;
   igd::SlabPool single_slabs;
   std::once_flag transposed;
+  std::once_flag unpacked;
+  std::unique_ptr<float, void (*)(void*)> floats{nullptr, free};  // of all operations, for few images
 };
 
 struct igd_tape {
@@ -425,7 +428,12 @@ void forward_single(const std::vector<Pass>& images, const Operation& op, const 
   const int64_t tiles = static_cast<int64_t>(op.single.tiles.size());
   const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
   const int workers = share(images[0].workers, work_of(op, out, static_cast<double>(n)));
-  parallel(workers, op.weights.out_blocks * parts * n, [&](int64_t begin, int64_t end, int) {
+  const Weights& w = op.weights;
+  const int64_t block_elements = w.taps * w.in_blocks * 2 * kTile;  // of the weights of one output block
+  parallel(workers, w.out_blocks * parts * n, [&](int64_t begin, int64_t end, int) {
+    Bf16* panel = nullptr;
+    if (w.floats != nullptr) panel = static_cast<Bf16*>(scratch(static_cast<size_t>(block_elements) * 3 * sizeof(Bf16)));
+    int64_t filled = -1;
     for (int64_t i = begin; i < end; ++i) {
       const Pass& p = images[static_cast<size_t>(i / parts % n)];
       const int64_t part = i % parts;
@@ -442,13 +450,34 @@ void forward_single(const std::vector<Pass>& images, const Operation& op, const 
                                in.positions,
                                block * out.positions * single_layout(net->products).row,
                                op.stride,
-                               op.relu};
+                               op.relu,
+                               panel == nullptr ? nullptr : w.floats + block * block_elements,
+                               panel,
+                               filled == block,
+                               i + 1 < end && (i + 1) / (parts * n) == block};
       p.kernels->conv_single(task);
+      filled = block;
     }
   });
 }
 
+// The weights as floats, at the first pass of few images; if there is no memory, the packed ones serve.
+void unpack_weights(igd_net* net) {
+  int64_t size = 0;
+  for (const Operation& op : net->ops) size += float_weights_size(op.weights);
+  net->floats.reset(static_cast<float*>(allocate_pages(static_cast<size_t>(size) * sizeof(float))));
+  if (net->floats == nullptr) return;
+  float* at = net->floats.get();
+  for (Operation& op : net->ops) {
+    if (op.kind != Kind::kConv) continue;
+    unpack_floats(op.weights, at);
+    op.weights.floats = at;
+    at += float_weights_size(op.weights);
+  }
+}
+
 igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+  if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
   for (int64_t i = 0; i < n; ++i) {

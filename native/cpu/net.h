@@ -42,6 +42,7 @@ struct SinglePlan {
 
 struct Weights {
   std::vector<Bf16> packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  const float* floats = nullptr;  // the same for few images, see SingleConv; or nullptr; not owned
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;
   int64_t out_channels = 0;
@@ -112,6 +113,13 @@ SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_
                        int products);
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products);
+// The parts of a weight held by 3 planes.
+void split_weight(float value, Bf16 parts[3]);
+// The packed weights of 6 products as floats, see SingleConv; `floats` holds float_weights_size() of them.
+int64_t float_weights_size(const Weights& weights);
+void unpack_floats(const Weights& weights, float* floats);
+// Memory aligned to cache lines, in huge pages if large: uninitialised, for free(); nullptr if there is none.
+void* allocate_pages(size_t bytes);
 // The weights with input and output channels exchanged, from the packed ones.
 Weights transpose_weights(const Weights& weights, int64_t in_channels, int products);
 

@@ -167,6 +167,15 @@ float widen(Bf16 x) {
   return value;
 }
 
+// The nearest of 8 significant bits, halves away from zero: what costs least to repeat for every use of a weight.
+Bf16 round_part(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  return static_cast<Bf16>((bits + 0x8000u) >> 16);
+}
+
+bool denormal(Bf16 x) { return (x & 0x7f80u) == 0 && (x & 0x7fu) != 0; }
+
 Weights empty_weights(int64_t out_channels, int64_t in_channels, int64_t taps, int products) {
   Weights w;
   w.out_channels = out_channels;
@@ -186,6 +195,53 @@ size_t weight_at(const Weights& w, int64_t out, int64_t in, int64_t tap, int pro
 
 }  // namespace
 
+// Parts below the normal numbers count as zero in the tile products. They are left out, so that a weight is the sum of
+// its parts, and no arithmetic with slow denormal numbers is needed to find them again.
+void split_weight(float value, Bf16 parts[3]) {
+  for (;;) {
+    parts[0] = round_part(value);
+    const float rest = value - widen(parts[0]);
+    parts[1] = round_part(rest);
+    const float last = rest - widen(parts[1]);
+    uint32_t bits;
+    memcpy(&bits, &last, sizeof(bits));
+    parts[2] = static_cast<Bf16>(bits >> 16);
+    int keep = 3;
+    while (keep > 0 && (denormal(parts[keep - 1]) || (parts[keep - 1] & 0x7fffu) == 0)) --keep;
+    bool small = false;
+    for (int i = keep; i < 3; ++i) small = small || denormal(parts[i]);
+    if (!small) return;
+    value = keep == 0 ? 0.0f : keep == 1 ? widen(parts[0]) : widen(parts[0]) + widen(parts[1]);
+  }
+}
+
+int64_t float_weights_size(const Weights& weights) {
+  return weights.out_blocks * weights.taps * weights.in_blocks * 2 * kTile;
+}
+
+void unpack_floats(const Weights& weights, float* floats) {
+  const int64_t tiles = weights.out_blocks * weights.taps * weights.in_blocks;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const Bf16* parts = weights.packed.data() + i * 6 * kTile;
+    float* to = floats + i * 2 * kTile;
+    for (int64_t k = 0; k < 2 * kTile; ++k) {
+      const float sum = widen(parts[k]) + (widen(parts[k + 2 * kTile]) + widen(parts[k + 4 * kTile]));
+      to[k / kLanes * kLanes + k % 2 * 16 + k % kLanes / 2] = sum;
+    }
+  }
+}
+
+void* allocate_pages(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t align = bytes >= kHugePage ? kHugePage : 64;
+  const size_t size = (bytes + align - 1) / align * align;
+  void* memory = aligned_alloc(align, size);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (memory != nullptr && align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
+
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products) {
   Weights w = empty_weights(out_channels, in_channels, taps, products);
@@ -194,6 +250,12 @@ Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_chann
       for (int64_t t = 0; t < taps; ++t) {
         const float value = weight[(o * in_channels + i) * taps + t];
         const size_t at = weight_at(w, o, i, t, products);
+        if (products == 6) {
+          Bf16 parts[3];
+          split_weight(value, parts);
+          for (size_t part = 0; part < 3; ++part) w.packed[at + part * 2 * kTile] = parts[part];
+          continue;
+        }
         float rest = value;
         for (int64_t part = 0; part < planes_of(products); ++part) {
           Bf16& to = w.packed[at + static_cast<size_t>(part * 2 * kTile)];
@@ -238,16 +300,10 @@ Bf16* SlabPool::take() {
       return slab;
     }
   }
-  constexpr size_t kHugePage = size_t{2} << 20;
   const size_t bytes = static_cast<size_t>(bytes_);
-  const size_t align = bytes >= kHugePage ? kHugePage : 64;
-  const size_t size = (bytes + align - 1) / align * align;
-  void* memory = aligned_alloc(align, size);
+  void* memory = allocate_pages(bytes);
   if (memory == nullptr) return nullptr;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
-#endif
-  memset(memory, 0, size);
+  memset(memory, 0, bytes);
   return static_cast<Bf16*>(memory);
 }
 
