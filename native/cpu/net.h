@@ -35,9 +35,20 @@ struct BatchPlan {
   std::vector<Strip> strips;
 };
 
+// Neighbouring positions that are copied together.
+struct Run {
+  int32_t from;
+  int32_t to;
+  int32_t count;
+};
+
 struct SinglePlan {
   std::vector<PositionTile> tiles;
   std::vector<Tap> taps;  // offsets from the source position, elements
+  // How a block is copied before it is read, so that all rows of the tiles are pixels: `positions` of them. Empty:
+  // the tiles read the map itself.
+  std::vector<Run> runs;
+  int64_t positions = 0;
 };
 
 struct Weights {
@@ -85,6 +96,7 @@ struct Operation {
   BatchPlan batch;
   BatchPlan backward;
   SinglePlan single;
+  SinglePlan dense;  // fewer tiles, after a copy; no tiles where that gains nothing
 };
 
 // Reusable memory of one size. Thread-safe.
@@ -111,6 +123,8 @@ BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64
                         int products);
 SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
                        int products);
+SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                      int products, const SinglePlan& single);
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products);
 // The parts of a weight held by 3 planes.

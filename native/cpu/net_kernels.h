@@ -85,6 +85,10 @@ struct SingleConv {
   Bf16* panel;
   bool panel_filled;
   bool panel_kept;
+  // This output block and the next, both wide, whose places are `out_step` elements apart; their weights follow each
+  // other. Best for one tile; the panel needs room for 4 steps only.
+  bool two;
+  int64_t out_step;
 };
 
 // out = mask(relu(in * scale + shift + addend)) on `rows` rows of one block.

@@ -30,6 +30,9 @@ constexpr int64_t kSplitAhead = 1;
 // Bytes from a weight that is read to one that is fetched from memory.
 constexpr int64_t kAheadBytes = 3 * 4096;
 
+// Bytes of a tile, fetched per group of products.
+constexpr int kFetchBytes = 1024;
+
 // [16 even inputs][16 odd inputs] to three rows of bfloat16 pairs. A part is the rest rounded to 8 bits, halves away
 // from zero; see split_weight.
 inline void split_row(const float* from, Bf16* to) {
@@ -75,7 +78,6 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
   constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
   constexpr int64_t plane = kLanes;
   constexpr int kSplitRows = 16 * kHalves;
-  constexpr int kFetch = 1024;  // bytes per group of products
   const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
   const int64_t last = tap_count * in_blocks - 1;
   _tile_zero(0);
@@ -102,11 +104,9 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
   do {                                                                                             \
     if (kSplit) {                                                                                  \
       if (next <= last) split_rows<kSplitRows * (n) / 6, kSplitRows * ((n) + 1) / 6>(from, to);       \
-      prefetch_lines<512>(a0 + block_step + (n) * 256, 0);                                         \
-      if (kPixels > 1) prefetch_lines<512>(a1 + block_step + (n) * 256, 0);                        \
       __asm__ volatile("" ::: "memory");  /* a tile load is not known to read memory */            \
     } else if (kProducts == 6) {                                                                   \
-      prefetch_lines<kFetch>(b + kStep + (n) * kTile, 0);                                          \
+      prefetch_lines<kFetchBytes>(b + kStep + (n) * kTile, 0);                                          \
     }                                                                                              \
   } while (0)
       IGD_LOAD_WEIGHTS(b);
@@ -124,7 +124,7 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
         IGD_MEANWHILE(2);
       }
       if (kProducts < 6) {
-        prefetch_lines<2 * kFetch * kPlanes<kProducts>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
+        prefetch_lines<2 * kFetchBytes * kPlanes<kProducts>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
         IGD_LOAD_PIXELS(0);
         IGD_PRODUCTS();
       }
@@ -152,6 +152,117 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
   }
 }
 
+// One tile of pixels by two output blocks, 64 channels, whose weights follow each other. Adds in the order of the above.
+template <int kProducts>
+inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step, const WeightPass& weights,
+                           int64_t in_blocks, const Tap* taps, int32_t tap_count, float (*sums)[256]) {
+  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  constexpr bool kSplit = kProducts == 6;
+  constexpr int64_t plane = kLanes;
+  const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t count = tap_count * in_blocks;
+  const bool split = kSplit && weights.floats != nullptr;
+  const float* floats = weights.floats;
+  // Blocks of both: 0 and 1 of the panel hold even steps, 2 and 3 odd ones.
+  Bf16* panel = weights.panel;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  if (split) {
+    split_rows<0, 32>(floats, panel);
+    split_rows<0, 32>(floats + count * 2 * kTile, panel + kStep);
+    __asm__ volatile("" ::: "memory");
+  }
+  int64_t at = 0;
+  for (int32_t t = 0; t < tap_count; ++t) {
+    const Bf16* a = in + taps[t].first;
+    for (int64_t i = 0; i < in_blocks; ++i, ++at, a += block_step) {
+      const Bf16* b = split ? panel + (at & 1) * 2 * kStep : weights.packed + at * kStep;
+      const Bf16* c = split ? b + kStep : weights.packed + (count + at) * kStep;
+      const int64_t next = at + 1 < count ? at + 1 : at;
+      const float* from = floats + next * 2 * kTile;
+      const float* from2 = from + count * 2 * kTile;
+      Bf16* to = panel + (next & 1) * 2 * kStep;
+#define IGD_MEANWHILE(n)                                                       \
+  do {                                                                         \
+    if (kSplit && split && at + 1 < count) {                                   \
+      split_rows<32 * (n) / 6, 32 * ((n) + 1) / 6>(from, to);                  \
+      split_rows<32 * (n) / 6, 32 * ((n) + 1) / 6>(from2, to + kStep);         \
+      __asm__ volatile("" ::: "memory");                                       \
+    }                                                                          \
+  } while (0)
+// The first product with a part of the weights, and further ones: tile 7 holds either half of block 1 in turn.
+#define IGD_FIRST(part)                                   \
+  do {                                                    \
+    _tile_loadd(5, b + (part) * 2 * kTile, 64);           \
+    _tile_dpbf16ps(0, 4, 5);                              \
+    _tile_loadd(6, b + (part) * 2 * kTile + kTile, 64);   \
+    _tile_dpbf16ps(1, 4, 6);                              \
+    _tile_loadd(7, c + (part) * 2 * kTile, 64);           \
+    _tile_dpbf16ps(2, 4, 7);                              \
+    _tile_loadd(7, c + (part) * 2 * kTile + kTile, 64);   \
+    _tile_dpbf16ps(3, 4, 7);                              \
+  } while (0)
+#define IGD_SECOND(part)                                  \
+  do {                                                    \
+    _tile_dpbf16ps(0, 4, 5);                              \
+    _tile_dpbf16ps(1, 4, 6);                              \
+    _tile_dpbf16ps(3, 4, 7);                              \
+    _tile_loadd(7, c + (part) * 2 * kTile, 64);           \
+    _tile_dpbf16ps(2, 4, 7);                              \
+  } while (0)
+#define IGD_THIRD(part)                                   \
+  do {                                                    \
+    _tile_dpbf16ps(0, 4, 5);                              \
+    _tile_dpbf16ps(1, 4, 6);                              \
+    _tile_dpbf16ps(2, 4, 7);                              \
+    _tile_loadd(7, c + (part) * 2 * kTile + kTile, 64);   \
+    _tile_dpbf16ps(3, 4, 7);                              \
+  } while (0)
+      if (kProducts == 6) {
+        _tile_loadd(4, a + 2 * plane, bytes);
+        IGD_FIRST(0);
+        IGD_MEANWHILE(0);
+        _tile_loadd(4, a, bytes);
+        IGD_SECOND(0);
+        IGD_MEANWHILE(1);
+        _tile_loadd(4, a + plane, bytes);
+        IGD_THIRD(0);
+        IGD_MEANWHILE(2);
+        IGD_FIRST(1);
+        IGD_MEANWHILE(3);
+        _tile_loadd(4, a, bytes);
+        IGD_SECOND(1);
+        IGD_MEANWHILE(4);
+        IGD_FIRST(2);
+        IGD_MEANWHILE(5);
+      } else {
+        prefetch_lines<2 * kFetchBytes * kPlanes<kProducts>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
+        prefetch_lines<2 * kFetchBytes * kPlanes<kProducts>>(c, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
+        if (kProducts == 3) {
+          _tile_loadd(4, a + plane, bytes);
+          IGD_FIRST(0);
+          _tile_loadd(4, a, bytes);
+          IGD_SECOND(0);
+          IGD_FIRST(1);
+        } else {
+          _tile_loadd(4, a, bytes);
+          IGD_FIRST(0);
+        }
+      }
+#undef IGD_MEANWHILE
+#undef IGD_FIRST
+#undef IGD_SECOND
+#undef IGD_THIRD
+    }
+  }
+  _tile_stored(0, sums[0], 64);
+  _tile_stored(1, sums[1], 64);
+  _tile_stored(2, sums[2], 64);
+  _tile_stored(3, sums[3], 64);
+}
+
 constexpr bool kSplits = true;
 
 #else
@@ -162,6 +273,18 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
                               float (*sums)[256]) {
   accumulate<kProducts, kPixels, kHalves>(in0, in1, block_step, row_step, kLanes, weights.packed, in_blocks, taps,
                                           tap_count, kRows, sums);
+}
+
+template <int kProducts>
+inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step, const WeightPass& weights,
+                           int64_t in_blocks, const Tap* taps, int32_t tap_count, float (*sums)[256]) {
+  const Bf16* second = weights.packed + tap_count * in_blocks * 2 * kPlanes<kProducts> * kTile;
+  float more[4][256];
+  accumulate<kProducts, 1, 2>(in, in, block_step, row_step, kLanes, second, in_blocks, taps, tap_count, kRows, more);
+  memcpy(sums[2], more, 2 * sizeof(*sums));
+  accumulate<kProducts, 1, 2>(in, in, block_step, row_step, kLanes, weights.packed, in_blocks, taps, tap_count, kRows,
+                              more);
+  memcpy(sums[0], more, 2 * sizeof(*sums));
 }
 
 constexpr bool kSplits = false;
@@ -184,9 +307,21 @@ inline void accumulate_pass(const SingleConv& t, const PositionTile* tiles, cons
   }
 }
 
+// The rows of a tile that are pixels, to the places of output block `block` of this task.
+template <int kProducts, int kHalves>
+inline void finish_tile(const SingleConv& t, const PositionTile& tile, int64_t block, const Finish& f,
+                        float (*sums)[256]) {
+  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
+  for (int r = 0; r < kRows; ++r) {
+    if (tile.to[r] < 0) continue;
+    const int64_t row = t.out_at + block * t.out_step + tile.to[r] * kPosition;
+    finish_row<kProducts, kHalves>(sums[0] + r * 16, sums[1] + r * 16, f, t.out + row,
+                                   t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
+  }
+}
+
 template <int kProducts, int kHalves>
 void conv_single_halves(const SingleConv& t) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
   const Finish f = finish_of(t.weights, t.relu);
   alignas(64) float sums[4][256];
   const bool floats = kSplits && kProducts == 6 && t.floats != nullptr;
@@ -202,21 +337,31 @@ void conv_single_halves(const SingleConv& t) {
     } else {
       accumulate_pass<kProducts, 1, kHalves>(t, tiles, weights, split, sums);
     }
-    for (int m = 0; m < pixels; ++m) {
-      for (int r = 0; r < kRows; ++r) {
-        if (tiles[m].to[r] < 0) continue;
-        const int64_t row = t.out_at + tiles[m].to[r] * kPosition;
-        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
-                                       t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
-      }
-    }
+    for (int m = 0; m < pixels; ++m) finish_tile<kProducts, kHalves>(t, tiles[m], 0, f, sums + 2 * m);
+  }
+}
+
+template <int kProducts>
+void conv_single_two(const SingleConv& t) {
+  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
+  alignas(64) float sums[4][256];
+  const WeightPass weights = {t.weights.packed, kSplits ? t.floats : nullptr, t.panel, 0};
+  for (int64_t i = 0; i < t.tile_count; ++i) {
+    accumulate_two<kProducts>(t.in + t.tiles[i].source * kPosition, t.in_positions * kPosition, t.stride * kPosition,
+                              weights, t.weights.in_blocks, t.taps, t.tap_count, sums);
+    BlockWeights second = t.weights;
+    second.bias += kLanes;
+    finish_tile<kProducts, 2>(t, t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
+    finish_tile<kProducts, 2>(t, t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
   }
 }
 
 template <int kProducts>
 void conv_single(const SingleConv& t) {
   tiles_begin(kRows);
-  if (t.weights.wide) {
+  if (t.two) {
+    conv_single_two<kProducts>(t);
+  } else if (t.weights.wide) {
     conv_single_halves<kProducts, 2>(t);
   } else {
     conv_single_halves<kProducts, 1>(t);

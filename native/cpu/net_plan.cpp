@@ -151,6 +151,52 @@ SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_
   return plan;
 }
 
+// The map is copied once per column of the kernel, shifted by it and cut to the output's width (and with stride 2
+// split into even and odd columns and rows), so that the sources of neighbouring outputs are neighbours.
+SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                      int products, const SinglePlan& single) {
+  SinglePlan plan;
+  const int64_t pixels = out.h * out.w;
+  const int64_t tiles = (pixels + kRows - 1) / kRows;
+  if (10 * tiles > 8 * static_cast<int64_t>(single.tiles.size())) return plan;
+  const int64_t width = in.w + 2;  // of the bordered map
+  const int64_t rows = out.h + (kernel - 1) / stride;
+  const auto group = [&](int64_t column, int64_t row) {
+    return ((column * std::min(stride, kernel) + row % stride) * rows + row / stride) * out.w;
+  };
+  for (int64_t column = 0; column < kernel; ++column) {
+    for (int64_t row = 0; row < (out.h - 1) * stride + kernel; ++row) {
+      if (row % stride >= kernel) continue;
+      for (int64_t x = 0; x < out.w; ++x) {
+        const int32_t from = static_cast<int32_t>((row - padding + 1) * width + x * stride + column - padding + 1);
+        const int32_t to = static_cast<int32_t>(group(column, row) + x);
+        if (!plan.runs.empty() && plan.runs.back().from + plan.runs.back().count == from &&
+            plan.runs.back().to + plan.runs.back().count == to) {
+          ++plan.runs.back().count;
+        } else {
+          plan.runs.push_back({from, to, 1});
+        }
+      }
+    }
+  }
+  // The last tile reads on behind the last pixel.
+  plan.positions = kernel * std::min(stride, kernel) * rows * out.w + kRows;
+  for (int64_t t = 0; t < kernel * kernel; ++t) {
+    const int32_t offset = static_cast<int32_t>(group(t % kernel, t / kernel) * planes_of(products) * kLanes);
+    plan.taps.push_back({static_cast<int32_t>(t), offset, offset});
+  }
+  for (int64_t i = 0; i < tiles; ++i) {
+    PositionTile tile;
+    tile.source = static_cast<int32_t>(i * kRows);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t p = i * kRows + r;
+      tile.to[r] = p < pixels ? static_cast<int32_t>((p / out.w + 1) * (out.w + 2) + p % out.w + 1) : -1;
+    }
+    plan.tiles.push_back(tile);
+  }
+  return plan;
+}
+
 namespace {
 
 Bf16 round_bf16(float x) {
