@@ -138,6 +138,7 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     Set<String> chosen = chosen();
     check();
+    defense.refusePseudoLabelDtype("compare");
     Comparison.Plans plans =
         worstCase
             ? WorstCaseSuite.plans(
@@ -334,7 +335,7 @@ final class CompareCommand implements Callable<Integer> {
         comparison,
         timings,
         reporting.settings(
-            attackOptions, last == null ? network : last, random ? run.evaluations : null),
+            attackOptions, last == null ? network : last, random ? run.evaluations : null, null),
         !worstCase
             ? Protocol.CUSTOM
             : preset == WorstCaseSuite.Preset.FULL ? Protocol.IW_WC : Protocol.IW_WC_SCREENING,

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Function;
 
 /** Builds networks from checkpoints, and networks with random weights for measurements. */
 public final class Networks {
@@ -109,8 +110,13 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization) {
+    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization));
+  }
+
+  /** Reads a checkpoint's file, or the file of one that is shipped in the jar. */
+  static <T> T withFile(String checkpoint, Function<Path, T> reader) {
     if (!checkpoint.startsWith(EMBEDDED)) {
-      return open(architecture, Path.of(checkpoint), dtype, normalization);
+      return reader.apply(Path.of(checkpoint));
     }
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
@@ -126,7 +132,7 @@ public final class Networks {
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
         Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-        return open(architecture, copy, dtype, normalization);
+        return reader.apply(copy);
       } finally {
         Files.deleteIfExists(copy);
       }
