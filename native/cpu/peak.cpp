@@ -19,8 +19,11 @@ namespace igd {
 namespace {
 
 constexpr int kSums = 12;
-constexpr int64_t kFirstIterations = 20000;
-constexpr int kRounds = 5;
+constexpr int64_t kFirstIterations = 2000;
+// Rounds are long against the start of a team of threads (tens of microseconds) and short against the time slices
+// of a busy machine, so that some round is undisturbed.
+constexpr double kRoundSeconds = 3e-3;
+constexpr int kLeastRounds = 3;
 
 // Runs `iterations` rounds of the unit's loop.
 typedef void (*Loop)(int64_t iterations);
@@ -155,15 +158,17 @@ extern "C" igd_status igd_measure_peak(int unit, double seconds, double* rate) {
     return igd::fail(IGD_UNSUPPORTED, "igd_measure_peak: this machine has no unit %d", unit);
   }
   const int workers = igd_threads_get();
-  const double round = seconds / igd::kRounds;
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
   int64_t iterations = igd::kFirstIterations;
-  double took = igd::seconds_of(found.loop, workers, iterations);
-  while (took < round / 2) {
+  double best = igd::seconds_of(found.loop, workers, iterations);
+  while (best < igd::kRoundSeconds) {
     iterations *= 2;
-    took = igd::seconds_of(found.loop, workers, iterations);
+    best = igd::seconds_of(found.loop, workers, iterations);
   }
-  double best = took;
-  for (int i = 1; i < igd::kRounds; ++i) {
+  for (int i = 0; i < igd::kLeastRounds || elapsed() < seconds; ++i) {
     const double again = igd::seconds_of(found.loop, workers, iterations);
     best = again < best ? again : best;
   }

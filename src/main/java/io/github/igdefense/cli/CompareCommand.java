@@ -146,12 +146,13 @@ final class CompareCommand implements Callable<Integer> {
             : Comparison.Plans.same(
                 AttackPlans.of(
                     attack == null ? "apgd-ce,apgd-t" : attack, attackOptions, false, false));
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("compare", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<AutoCloseable> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
       List<Entry> entries = new ArrayList<>();
       for (String name : NAMES) {

@@ -134,7 +134,6 @@ final class EvalCommand implements Callable<Integer> {
     models.check(defense);
     check();
     Comparison.Plans plans = plans();
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("eval", model, data, output);
     try (StagedNetwork network = model.open();
         StagedNetwork wide = model.openWide();
@@ -142,6 +141,8 @@ final class EvalCommand implements Callable<Integer> {
         Rng noise = new Rng(model.compute.seed);
         StagedNetwork pseudo = defense.openPseudoLabels(model, models.smoothed(defense));
         Opened<IgDefense> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
       agreement =
           defense.agreement(

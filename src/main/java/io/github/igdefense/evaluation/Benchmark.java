@@ -98,11 +98,13 @@ public final class Benchmark {
     }
   }
 
-  /** The unit that bfloat16 arithmetic is done by: the fastest of the machine's. */
+  /** The unit that bfloat16 arithmetic is done by: tiles where there are any, else the faster. */
   private Unit bfloat16Unit() {
     return !Double.isNaN(peak(Unit.BFLOAT16_TILES))
         ? Unit.BFLOAT16_TILES
-        : !Double.isNaN(peak(Unit.BFLOAT16_VECTOR)) ? Unit.BFLOAT16_VECTOR : Unit.FLOAT32_FMA;
+        : peak(Unit.BFLOAT16_VECTOR) > peak(Unit.FLOAT32_FMA)
+            ? Unit.BFLOAT16_VECTOR
+            : Unit.FLOAT32_FMA;
   }
 
   private double peak(Unit unit) {

@@ -40,7 +40,7 @@ public final class PeakRate {
   private PeakRate() {}
 
   /**
-   * Measures a unit; the fastest of five rounds counts.
+   * Measures a unit; the fastest of many short rounds counts.
    *
    * @param seconds how long, more than 0 and at most 60
    * @return multiply-accumulates per second; NaN where this machine lacks the unit
