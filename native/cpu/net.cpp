@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
@@ -30,6 +31,8 @@ constexpr int64_t kTilesPerTask = 16;
 // Weights of an output block that stay in the second-level cache while a strip is computed; more come in chunks.
 constexpr int64_t kNearWeights = 512 * 1024;
 constexpr int64_t kChunkWeights = 144 * 1024;
+// Elements of the maps that one thread copies at a time: half of a usual second-level cache.
+constexpr int64_t kGathered = 512 * 1024;
 // Positions that the last tile may read past the bordered map.
 constexpr int64_t kSlack = 64;
 
@@ -88,7 +91,11 @@ struct igd_net {
   igd::SlabPool kept_slabs;
   igd::SlabPool reused_slabs;
   igd::SlabPool single_slabs;
+  igd::SlabPool work_slabs;  // of a thread that works on few images: copied maps, then a panel of weights
+  bool gathers = false;
   std::once_flag transposed;
+  std::once_flag unpacked;
+  std::unique_ptr<float, void (*)(void*)> floats{nullptr, free};  // of all operations, for few images
 };
 
 struct igd_tape {
@@ -488,44 +495,87 @@ void forward_group(const Pass& p, const Inputs& inputs) {
 
 // ---- few images: single layout, every operation over all of them ----
 
-void forward_single(const std::vector<Pass>& images, const Operation& op, const Images& x) {
-  const igd_net* net = images[0].net;
-  if (op.kind != Kind::kConv) {
-    for (size_t i = 0; i < images.size(); ++i) {
-      forward_op(images[i], op, {x.data + static_cast<int64_t>(i) * x.n, x.n, x.c, x.h, x.w});
+// Copies of a map for a dense plan.
+void gather(const SinglePlan& plan, const Bf16* in, int64_t in_positions, int64_t blocks, int64_t position, Bf16* to) {
+  for (int64_t b = 0; b < blocks; ++b, in += in_positions * position, to += plan.positions * position) {
+    for (const Run& run : plan.runs) {
+      memcpy(to + run.to * position, in + run.from * position,
+             static_cast<size_t>(run.count * position) * sizeof(Bf16));
     }
-    return;
   }
+}
+
+void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_ptr<Slab>>& work,
+                 const Operation& op) {
+  const igd_net* net = images[0].net;
   const Value& in = net->values[static_cast<size_t>(op.in)];
   const Value& out = net->values[static_cast<size_t>(op.out)];
+  const Weights& w = op.weights;
   const int64_t n = static_cast<int64_t>(images.size());
-  const int64_t tiles = static_cast<int64_t>(op.single.tiles.size());
-  const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
+  const int64_t position = single_layout(net->products).row;
   const int workers = share(images[0].workers, work_of(op, out, static_cast<double>(n)));
-  parallel(workers, op.weights.out_blocks * parts * n, [&](int64_t begin, int64_t end, int) {
+  const int64_t gathered = op.dense.positions * w.in_blocks * position;
+  // Every worker copies the maps for itself: for a few output blocks that does not pay.
+  const bool dense = !op.dense.tiles.empty() && w.out_blocks >= 4 * workers && n * gathered <= kGathered;
+  const SinglePlan& plan = dense ? op.dense : op.single;
+  const int64_t tiles = static_cast<int64_t>(plan.tiles.size());
+  const bool two = n == 1 && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
+  const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
+  const int64_t block_elements = w.taps * w.in_blocks * 2 * kTile;  // of the weights of one output block
+  parallel(workers, w.out_blocks / (two ? 2 : 1) * parts * n, [&](int64_t begin, int64_t end, int worker) {
+    Bf16* const maps = work[static_cast<size_t>(worker)]->get();
+    Bf16* const panel = maps + (net->gathers ? kGathered : 0);
+    for (int64_t image = 0; dense && image < n; ++image) {
+      gather(plan, images[static_cast<size_t>(image)].at(op.in), in.positions, w.in_blocks, position,
+             maps + image * gathered);
+    }
+    int64_t filled = -1;
     for (int64_t i = begin; i < end; ++i) {
-      const Pass& p = images[static_cast<size_t>(i / parts % n)];
-      const int64_t part = i % parts;
-      const int64_t block = i / (parts * n);
-      const int64_t first = part * kTilesPerTask;
-      const SingleConv task = {p.at(op.in),
+      const int64_t image = i / parts % n;
+      const Pass& p = images[static_cast<size_t>(image)];
+      const int64_t first = i % parts * kTilesPerTask;
+      const int64_t block = i / (parts * n) * (two ? 2 : 1);
+      const SingleConv task = {dense ? maps + image * gathered : p.at(op.in),
                                p.at(op.out),
                                op.residual < 0 ? nullptr : p.at(op.residual),
-                               block_of(op.weights, block, op.bias.data(), net->products),
-                               op.single.tiles.data() + first,
+                               block_of(w, block, op.bias.data(), net->products),
+                               plan.tiles.data() + first,
                                std::min(tiles - first, kTilesPerTask),
-                               op.single.taps.data(),
-                               static_cast<int32_t>(op.single.taps.size()),
-                               in.positions,
-                               block * out.positions * single_layout(net->products).row,
-                               op.stride,
-                               op.relu};
+                               plan.taps.data(),
+                               static_cast<int32_t>(plan.taps.size()),
+                               dense ? plan.positions : in.positions,
+                               block * out.positions * position,
+                               dense ? 1 : op.stride,
+                               op.relu,
+                               w.floats == nullptr ? nullptr : w.floats + block * block_elements,
+                               panel,
+                               filled == block,
+                               i + 1 < end && (i + 1) / (parts * n) == block,
+                               two,
+                               out.positions * position};
       p.kernels->conv_single(task);
+      filled = block;
     }
   });
 }
 
+// The weights as floats, at the first pass of few images; if there is no memory, the packed ones serve.
+void unpack_weights(igd_net* net) {
+  int64_t size = 0;
+  for (const Operation& op : net->ops) size += float_weights_size(op.weights);
+  net->floats.reset(static_cast<float*>(tile_memory(static_cast<size_t>(size) * sizeof(float))));
+  if (net->floats == nullptr) return;
+  float* at = net->floats.get();
+  for (Operation& op : net->ops) {
+    if (op.kind != Kind::kConv) continue;
+    unpack_floats(op.weights, at);
+    op.weights.floats = at;
+    at += float_weights_size(op.weights);
+  }
+}
+
 igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+  if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
   for (int64_t i = 0; i < n; ++i) {
@@ -535,8 +585,18 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
                       igd_threads_get(), from, to});
     load_inputs(images.back(), inputs.from_image(i));
   }
+  std::vector<std::unique_ptr<Slab>> work;  // by worker
+  for (int i = 0; i < images[0].workers; ++i) {
+    work.emplace_back(new Slab(&net->work_slabs));
+    if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
+  }
   each_op(net, from, to, [&](const Operation& op) {
-    if (op.out != inputs.also) forward_single(images, op, inputs.x);
+    if (op.out == inputs.also) return;
+    if (op.kind == Kind::kConv) {
+      conv_single(images, work, op);
+      return;
+    }
+    for (int64_t i = 0; i < n; ++i) forward_op(images[static_cast<size_t>(i)], op, inputs.from_image(i).x);
   });
   const Value& v = net->values[static_cast<size_t>(to)];
   for (int64_t i = 0; i < n; ++i) store_value(images[static_cast<size_t>(i)], to, y + i * v.h * v.w * v.c);
@@ -911,6 +971,12 @@ void place_values(igd_net* net) {
   net->single_slabs.size(net->single);
   net->gradient_slabs.size(net->gradients);
   net->tape_slabs.size(net->taped / static_cast<int64_t>(sizeof(Bf16)));
+  int64_t panel = 0;
+  for (const Operation& op : net->ops) {
+    net->gathers = net->gathers || !op.dense.tiles.empty();
+    if (net->products == 6) panel = std::max(panel, std::max<int64_t>(op.weights.taps * op.weights.in_blocks, 4) * 6 * kTile);
+  }
+  net->work_slabs.size((net->gathers ? kGathered : 0) + panel + kLanes);
 }
 
 }  // namespace
@@ -1032,6 +1098,7 @@ igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t k
   const Value& to = net->values[static_cast<size_t>(op.out)];
   op.batch = igd::plan_batch(from, to, op.kernel, op.stride, op.padding, net->products);
   op.single = igd::plan_single(from, to, op.kernel, op.stride, op.padding, net->products);
+  op.dense = igd::plan_dense(from, to, op.kernel, op.stride, op.padding, net->products, op.single);
   op.backward = igd::plan_backward(from, to, op.kernel, op.stride, op.padding, net->products);
   igd::read_by(net, source, index);
   if (residual >= 0) igd::read_by(net, residual, index);
@@ -1219,5 +1286,16 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
 }
 
 void igd_tape_free(igd_tape* tape) { delete tape; }
+
+igd_status igd_net_shape(const igd_net* net, int value, int64_t* shape) {
+  if (net == nullptr || shape == nullptr || !igd::known(net, value)) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_shape: expected a network, one of its values and an address");
+  }
+  const Value& v = net->values[static_cast<size_t>(value)];
+  shape[0] = v.c;
+  shape[1] = v.h;
+  shape[2] = v.w;
+  return IGD_OK;
+}
 
 }  // extern "C"

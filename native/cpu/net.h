@@ -60,13 +60,25 @@ struct BatchPlan {
   std::vector<Strip> strips;
 };
 
+// Neighbouring positions that are copied together.
+struct Run {
+  int32_t from;
+  int32_t to;
+  int32_t count;
+};
+
 struct SinglePlan {
   std::vector<PositionTile> tiles;
   std::vector<Tap> taps;  // offsets from the source position, elements
+  // How a block is copied before it is read, so that all rows of the tiles are pixels: `positions` of them. Empty:
+  // the tiles read the map itself.
+  std::vector<Run> runs;
+  int64_t positions = 0;
 };
 
 struct Weights {
   TileVector packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  const float* floats = nullptr;  // the same for few images, see SingleConv; or nullptr; not owned
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;
   int64_t out_channels = 0;
@@ -112,6 +124,7 @@ struct Operation {
   BatchPlan batch;
   BatchPlan backward;
   SinglePlan single;
+  SinglePlan dense;  // fewer tiles, after a copy; no tiles where that gains nothing
 };
 
 // Reusable memory of one size. Thread-safe.
@@ -138,8 +151,15 @@ BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64
                         int products);
 SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
                        int products);
+SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                      int products, const SinglePlan& single);
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products);
+// The parts of a weight held by 3 planes.
+void split_weight(float value, Bf16 parts[3]);
+// The packed weights of 6 products as floats, see SingleConv; `floats` holds float_weights_size() of them.
+int64_t float_weights_size(const Weights& weights);
+void unpack_floats(const Weights& weights, float* floats);
 // The weights with input and output channels exchanged, from the packed ones.
 Weights transpose_weights(const Weights& weights, int64_t in_channels, int products);
 

@@ -442,45 +442,15 @@ inline Finish finish_of(const BlockWeights& weights, bool relu) {
 
 #include "net_kernels_batch.h"
 
-template <int kProducts, int kHalves>
-void conv_single_halves(const SingleConv& t) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
-  const Finish f = finish_of(t.weights, t.relu);
-  const int64_t block_step = t.in_positions * kPosition;
-  alignas(64) float sums[4][256];
-  for (int64_t i = 0; i < t.tile_count; i += 2) {
-    const int pixels = i + 1 < t.tile_count ? 2 : 1;
-    const PositionTile* tiles = t.tiles + i;
-    const Bf16* in0 = t.in + tiles[0].source * kPosition;
-    if (pixels == 2) {
-      accumulate<kProducts, 2, kHalves>(in0, t.in + tiles[1].source * kPosition, block_step,
-                                        t.stride * kPosition, kLanes, t.weights.packed, t.weights.in_blocks,
-                                        t.taps, t.tap_count, kRows, sums);
-    } else {
-      accumulate<kProducts, 1, kHalves>(in0, in0, block_step, t.stride * kPosition, kLanes, t.weights.packed,
-                                        t.weights.in_blocks, t.taps, t.tap_count, kRows, sums);
-    }
-    for (int m = 0; m < pixels; ++m) {
-      for (int r = 0; r < kRows; ++r) {
-        if (tiles[m].to[r] < 0) continue;
-        const int64_t row = t.out_at + tiles[m].to[r] * kPosition;
-        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
-                                       t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
-      }
-    }
-  }
-}
+}  // namespace
+}  // namespace IGD_NET_NAMESPACE
+}  // namespace igd
 
-template <int kProducts>
-void conv_single(const SingleConv& t) {
-  tiles_begin(kRows);
-  if (t.weights.wide) {
-    conv_single_halves<kProducts, 2>(t);
-  } else {
-    conv_single_halves<kProducts, 1>(t);
-  }
-  tiles_end();
-}
+#include "net_kernels_single.h"
+
+namespace igd {
+namespace IGD_NET_NAMESPACE {
+namespace {
 
 template <int kProducts>
 void rows_map(const RowsMap& t) {

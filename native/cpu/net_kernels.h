@@ -88,6 +88,17 @@ struct SingleConv {
   int64_t out_at;  // element of the block's first position
   int64_t stride;
   bool relu;
+  // The same weights as floats, [tap][in block][half 2][pair 16][even inputs: out 16][odd inputs: out 16], or NULL; and
+  // room for their parts (as in `weights`), which the kernel fills unless it is filled. Kept: filled entirely, as it is
+  // read again with other tiles or another image.
+  const float* floats;
+  Bf16* panel;
+  bool panel_filled;
+  bool panel_kept;
+  // This output block and the next, both wide, whose places are `out_step` elements apart; their weights follow each
+  // other. Best for one tile; the panel needs room for 4 steps only.
+  bool two;
+  int64_t out_step;
 };
 
 // out = mask(relu(in * scale + shift + addend)) on `rows` rows of one block.
