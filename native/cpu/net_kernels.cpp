@@ -332,13 +332,15 @@ inline void tiles_end() {}
 
 // a[row][32] by b[pair 16][out 16][2], added to sums[row][16].
 inline void product(const Bf16* a, int64_t row_step, const Bf16* b, int rows, float* sums) {
+  float weights[kLanes][16];
+  for (int k = 0; k < kLanes; ++k) {
+    for (int o = 0; o < 16; ++o) weights[k][o] = widen(b[k / 2 * 32 + o * 2 + k % 2]);
+  }
   for (int r = 0; r < rows; ++r) {
-    for (int o = 0; o < 16; ++o) {
-      float sum = sums[r * 16 + o];
-      for (int k = 0; k < kLanes; ++k) {
-        sum += widen(a[r * row_step + k]) * widen(b[k / 2 * 32 + o * 2 + k % 2]);
-      }
-      sums[r * 16 + o] = sum;
+    float* sum = sums + r * 16;
+    for (int k = 0; k < kLanes; ++k) {
+      const float x = widen(a[r * row_step + k]);
+      for (int o = 0; o < 16; ++o) sum[o] += x * weights[k][o];
     }
   }
 }

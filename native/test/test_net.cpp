@@ -1,6 +1,7 @@
 // Compiled networks against a plain float64 implementation, forward and backward, and against themselves: an
 // image's values must not depend on the batch, the layout or the threads.
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "test_support.h"
@@ -238,6 +239,7 @@ void check(const std::string& name, Model m, std::vector<int64_t> counts, int fr
   Random random(11);
   const std::vector<float> x = random.vector<float>(most * input.size(), from == 0 ? 0 : -1, 1);
   const std::vector<float> grad = random.vector<float>(most * output.size(), -1, 1);
+  std::map<int64_t, Doubles> expected_values, expected_gradients;  // by image, whatever the engine's arithmetic
   for (int products : {6, 3, 1}) {
     const Built b = build(m, products);
     const int to = b.values.back(), source = b.values[static_cast<size_t>(from)];
@@ -270,11 +272,15 @@ void check(const std::string& name, Model m, std::vector<int64_t> counts, int fr
       expect(std::memcmp(first_gradient.data(), gx.data(), first_gradient.size() * sizeof(float)) == 0,
              what + ": its gradient does not depend on the batch");
       for (int64_t i : {int64_t{0}, n / 2, n - 1}) {
-        const Doubles image(x.begin() + i * input.size(), x.begin() + (i + 1) * input.size());
-        const std::vector<Doubles> values = run(m, image, from);
-        const double error = relative(values.back(), planar(y.data() + i * output.size(), output));
+        if (expected_values.count(i) == 0) {
+          const Doubles image(x.begin() + i * input.size(), x.begin() + (i + 1) * input.size());
+          const std::vector<Doubles> values = run(m, image, from);
+          expected_values[i] = values.back();
+          expected_gradients[i] = gradient(m, values, planar(grad.data() + i * output.size(), output), from);
+        }
+        const double error = relative(expected_values[i], planar(y.data() + i * output.size(), output));
         expect(error < bound, what + " image " + std::to_string(i) + ": relative error " + std::to_string(error));
-        const Doubles expected = gradient(m, values, planar(grad.data() + i * output.size(), output), from);
+        const Doubles& expected = expected_gradients[i];
         const Doubles got(gx.begin() + i * input.size(), gx.begin() + (i + 1) * input.size());
         const double off = relative(expected, got);
         expect(off < gradient_bound,
