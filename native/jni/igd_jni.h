@@ -216,4 +216,8 @@ static inline int igd_jni_cdir_score(int dtype, int64_t p, int64_t n, int64_t k,
                              min_prob, lambda, (double*)(intptr_t)scores);
 }
 
+static inline int igd_jni_measure_peak(int unit, double seconds, int64_t rate) noexcept {
+  return (int)igd_measure_peak(unit, seconds, (double*)(intptr_t)rate);
+}
+
 #endif  // IGD_JNI_H_

@@ -367,6 +367,17 @@ IGD_API igd_status igd_cdir_score(int dtype, const void* p, int64_t n, int64_t k
                                   const int64_t* labels, const int32_t* indices, int64_t u, int64_t top,
                                   const double* rank_weight, double min_prob, double lambda, double* scores);
 
+/*
+ * The multiply-accumulate rate of a unit of this machine's processor, from registers alone, on all threads of
+ * igd_threads_get at once: what a share of the peak is a share of.
+ * unit     IGD_PEAK_FLOAT32: fused multiply-add of the active instruction set's widest vectors; _BFLOAT16_VECTOR:
+ *          AVX512-BF16's dot products; _BFLOAT16_TILES: AMX-BF16. IGD_UNSUPPORTED where there is none.
+ * seconds  how long to measure, more than 0 and at most 60; the fastest of many rounds counts
+ * rate     multiply-accumulates per second
+ */
+enum { IGD_PEAK_FLOAT32 = 0, IGD_PEAK_BFLOAT16_VECTOR = 1, IGD_PEAK_BFLOAT16_TILES = 2 };
+IGD_API igd_status igd_measure_peak(int unit, double seconds, double* rate);
+
 #ifdef __cplusplus
 } /* extern "C" */
 #endif

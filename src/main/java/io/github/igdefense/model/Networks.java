@@ -122,7 +122,8 @@ public final class Networks {
     return withFile(checkpoint, CheckpointReader::read);
   }
 
-  private static <T> T withFile(String checkpoint, Function<Path, T> read) {
+  /** Reads a checkpoint's file, or the file of one that is shipped in the jar. */
+  static <T> T withFile(String checkpoint, Function<Path, T> read) {
     if (!checkpoint.startsWith(EMBEDDED)) {
       return read.apply(Path.of(checkpoint));
     }
