@@ -86,14 +86,6 @@ final class EvalCommand implements Callable<Integer> {
   @Mixin RunOptions run;
 
   @Option(
-      names = "--cache",
-      paramLabel = "DIR",
-      description =
-          "Keep the base model's adversarial images there, by hash of all settings, for runs about"
-              + " other defended models.")
-  Path cache;
-
-  @Option(
       names = "--per-image",
       description = "Write DIR/per_image.csv: every image under every attack.")
   boolean perImage;
@@ -117,12 +109,7 @@ final class EvalCommand implements Callable<Integer> {
               + " architecture, reported.")
   Map<String, String> info = new LinkedHashMap<>();
 
-  @Option(
-      names = "--out",
-      required = true,
-      paramLabel = "DIR",
-      description = "Writes DIR/result.json and DIR/report.html.")
-  Path out;
+  @Mixin ComparisonOutput files;
 
   @Mixin Output output;
 
@@ -154,9 +141,8 @@ final class EvalCommand implements Callable<Integer> {
       for (DefendedModels.Variant variant : variants) {
         all.put("defense " + variant.name(), variant.identity(defense.temperature, pseudo));
       }
-      RunState state = run.open(out, all, List.of(noise));
-      RunState base =
-          cache == null ? state : RunState.cached(cache, identity.with("transfer", defended));
+      RunState state = run.open(files.out, all, List.of(noise));
+      RunState base = files.base(state, identity, defended);
       Comparison comparison;
       try (Reporting.Bars bars = reporting.bars()) {
         Comparison.States states = new Comparison.States(base, state);
@@ -179,7 +165,7 @@ final class EvalCommand implements Callable<Integer> {
       write(report, comparison);
       run.finished(state);
       output.result(ConsoleTable.text(report));
-      output.note("report: " + out.resolve("report.html"));
+      output.note("report: " + files.out.resolve("report.html"));
       reporting.printJson(report);
       return 0;
     }
@@ -230,7 +216,7 @@ final class EvalCommand implements Callable<Integer> {
 
   /** Refuses, before anything is computed, what cannot be done. */
   private void check() {
-    Values.outputFolder(out);
+    files.check();
     if (worstCase && (attack != null || cascade || individual)) {
       throw new InputException(
           "expected either --worst-case, whose attacks are fixed, or --attack, got both");
@@ -240,9 +226,6 @@ final class EvalCommand implements Callable<Integer> {
     }
     if (cascade && individual) {
       throw new InputException("expected --cascade or --individual, got both");
-    }
-    if (cache != null) {
-      Values.outputFolder(cache);
     }
     if (modelInfo != null) {
       Values.outputFile(modelInfo);
@@ -294,16 +277,16 @@ final class EvalCommand implements Callable<Integer> {
 
   private void write(RunReport report, Comparison comparison) {
     if (worstCase) {
-      WorstCaseFiles.writeMatrix(out, comparison, preset != WorstCaseSuite.Preset.FULL);
+      WorstCaseFiles.writeMatrix(files.out, comparison, preset != WorstCaseSuite.Preset.FULL);
     }
     if (perImage) {
-      WorstCaseFiles.writePerImage(out.resolve("per_image.csv"), comparison);
+      WorstCaseFiles.writePerImage(files.out.resolve("per_image.csv"), comparison);
     }
     if (saveAdversarial) {
       for (Comparison.Row row : comparison.rows()) {
         for (AttackRun attacked : row.evaluation().attacks().values()) {
           WorstCaseFiles.writeAdversarial(
-              out.resolve("adversarial")
+              files.out.resolve("adversarial")
                   .resolve(row.name() + "-" + attacked.plan().name() + ".npz"),
               comparison.images(),
               attacked,
@@ -314,7 +297,7 @@ final class EvalCommand implements Callable<Integer> {
     if (modelInfo != null) {
       ModelInfo.write(modelInfo, report, info);
     }
-    ResultJson.write(out.resolve("result.json"), report);
-    HtmlReport.write(out.resolve("report.html"), report);
+    ResultJson.write(files.out.resolve("result.json"), report);
+    HtmlReport.write(files.out.resolve("report.html"), report);
   }
 }

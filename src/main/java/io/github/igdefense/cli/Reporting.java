@@ -10,7 +10,9 @@ import io.github.igdefense.evaluation.EvaluationListener;
 import io.github.igdefense.evaluation.Timing;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
+import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.model.TorchScriptNetworks;
 import io.github.igdefense.report.EvaluationReport;
 import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.Provenance;
@@ -151,6 +153,7 @@ final class Reporting {
     return Provenance.builder()
         .version(Version.get(), System.getProperty("igd.commit"))
         .model(network.architecture(), model.source(), network.sha256())
+        .inputNormalization(normalization(network))
         .ranking(rankingFile, rankingSha256)
         .data(
             images.name(),
@@ -159,9 +162,16 @@ final class Reporting {
             images.size())
         .preprocessing(images.preprocessing())
         .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
-        .arithmetic(network.dtype().toString(), Version.libtorch())
+        .arithmetic(network.dtype().toString(), network.engine(), Version.libtorch())
         .seed(model.compute.seed)
         .build();
+  }
+
+  /** An exported network's own normalisation is part of what was exported, and not known. */
+  private static String normalization(StagedNetwork network) {
+    return network.architecture().equals(TorchScriptNetworks.ARCHITECTURE)
+        ? "that of the exported network"
+        : InputNormalizations.text(network.normalization());
   }
 
   /** The report of a comparison. */

@@ -156,6 +156,16 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   }
 
   /**
+   * The same, smoothed with noise that belongs to each image ({@link NoiseSource#ofImage}):
+   * deterministic.
+   */
+  public static IgDefense withImageNoise(
+      StagedNetwork network, ClassMasks masks, double temperature, Smoothing smoothing, long seed) {
+    return new IgDefense(
+        network, masks, temperature, smoothing, NoiseSource.ofImage(seed), true, true);
+  }
+
+  /**
    * The same computation through libtorch's own operations alone: what the kernels are held
    * against.
    */
@@ -418,7 +428,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               new org.bytedeco.pytorch.LongOptional(0),
               new org.bytedeco.pytorch.LongOptional());
     }
-    Tensor draws = noise.draw(dtype(), Tensors.shape(repeated));
+    Tensor draws = noise.drawFor(x, smoothing.samples(), dtype());
     return repeated.add(draws, new Scalar(smoothing.sigma()));
   }
 
