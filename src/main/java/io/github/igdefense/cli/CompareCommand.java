@@ -132,6 +132,7 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     Set<String> chosen = chosen();
     check();
+    defense.refusePseudoLabelDtype("compare");
     Comparison.Plans plans =
         worstCase
             ? WorstCaseSuite.plans(
@@ -139,12 +140,13 @@ final class CompareCommand implements Callable<Integer> {
             : Comparison.Plans.same(
                 AttackPlans.of(
                     attack == null ? "apgd-ce,apgd-t" : attack, attackOptions, false, false));
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("compare", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<AutoCloseable> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
       List<Entry> entries = new ArrayList<>();
       for (String name : NAMES) {
@@ -335,7 +337,7 @@ final class CompareCommand implements Callable<Integer> {
         comparison,
         timings,
         reporting.settings(
-            attackOptions, last == null ? network : last, random ? run.evaluations : null),
+            attackOptions, last == null ? network : last, random ? run.evaluations : null, null),
         !worstCase
             ? Protocol.CUSTOM
             : preset == WorstCaseSuite.Preset.FULL ? Protocol.IW_WC : Protocol.IW_WC_SCREENING,

@@ -3,6 +3,7 @@ package io.github.igdefense.cli;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
@@ -112,26 +113,33 @@ final class EvalCommand implements Callable<Integer> {
 
   @Mixin Output output;
 
+  private PseudoLabels agreement;
+
   @Override
   public Integer call() {
     boolean defended = defense.enabled();
     models.check(defense);
     check();
     Comparison.Plans plans = plans();
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("eval", model, data, output);
     try (StagedNetwork network = model.open();
         StagedNetwork wide = model.openWide();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
+        StagedNetwork pseudo = defense.openPseudoLabels(model, models.smoothed(defense));
         Opened<IgDefense> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
+      agreement =
+          defense.agreement(
+              network, pseudo, models.noise(defense), images, model.compute, output);
       List<DefendedModels.Variant> variants =
           defended ? models.variants(defense, network, output) : List.of();
       Identity identity = new Identity(model, network, images, settings);
       Map<String, String> all = identity.with("plans", plans);
       for (DefendedModels.Variant variant : variants) {
-        all.put("defense " + variant.name(), variant.identity(defense.temperature));
+        all.put("defense " + variant.name(), variant.identity(defense.temperature, pseudo));
       }
       RunState state = run.open(files.out, all, List.of(noise));
       RunState base = files.base(state, identity, defended);
@@ -139,7 +147,16 @@ final class EvalCommand implements Callable<Integer> {
       try (Reporting.Bars bars = reporting.bars()) {
         Comparison.States states = new Comparison.States(base, state);
         comparison =
-            compare(network, wide, images, plans, settings, states, noise, bars, variants, opened);
+            compare(
+                new Networked(network, wide, pseudo),
+                images,
+                plans,
+                settings,
+                states,
+                noise,
+                bars,
+                variants,
+                opened);
       } catch (InputException e) {
         state.abandon();
         throw e;
@@ -154,9 +171,17 @@ final class EvalCommand implements Callable<Integer> {
     }
   }
 
+  /**
+   * The model in its arithmetics.
+   *
+   * @param network as {@code --dtype} says
+   * @param wide float32 that judges bfloat16's attacks; or null
+   * @param pseudo of the smoothed pass; or null
+   */
+  private record Networked(StagedNetwork network, StagedNetwork wide, StagedNetwork pseudo) {}
+
   private Comparison compare(
-      StagedNetwork network,
-      StagedNetwork wide,
+      Networked networks,
       ImageSet images,
       Comparison.Plans plans,
       Evaluation.Settings settings,
@@ -165,6 +190,8 @@ final class EvalCommand implements Callable<Integer> {
       Reporting.Bars bars,
       List<DefendedModels.Variant> variants,
       Opened<IgDefense> opened) {
+    StagedNetwork network = networks.network();
+    StagedNetwork wide = networks.wide();
     StagedNetwork judged = wide == null ? network : wide;
     Comparison comparison =
         new Comparison(
@@ -178,9 +205,10 @@ final class EvalCommand implements Callable<Integer> {
             states,
             bars);
     for (DefendedModels.Variant variant : variants) {
-      IgDefense made = opened.add(variant.open(network, defense.temperature, noise));
+      IgDefense made = opened.add(
+              variant.open(network, defense.temperature, noise, networks.pseudo()));
       IgDefense counts =
-          wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise));
+          wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise, null));
       comparison.add(variant.name(), variant.title(), made, counts);
     }
     return comparison;
@@ -230,7 +258,10 @@ final class EvalCommand implements Callable<Integer> {
         comparison,
         timings,
         reporting.settings(
-            attackOptions, first == null ? network : first, random ? run.evaluations : null),
+            attackOptions,
+            first == null ? network : first,
+            random ? run.evaluations : null,
+            agreement),
         protocol(),
         ranking,
         first == null ? 0 : first.masks().keep(),

@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
@@ -205,7 +206,8 @@ final class Reporting {
       DefenseOptions defense,
       ImageSet images,
       AttackPlan plan,
-      int evaluations) {
+      int evaluations,
+      PseudoLabels agreement) {
     RunReport.Builder builder =
         builder(
                 plan.name() + " on " + classifier.name(),
@@ -214,14 +216,22 @@ final class Reporting {
                 defense.ranking == null ? null : defense.ranking.toString(),
                 defense.rankingSha256())
             .settings(
-                settings(attacks, classifier, classifier.deterministic() ? null : evaluations));
+                settings(
+                    attacks, classifier, classifier.deterministic() ? null : evaluations, agreement));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }
 
   Settings settings(
-      AttackListOptions attacks, DifferentiableClassifier classifier, Integer evaluationRuns) {
+      AttackListOptions attacks,
+      DifferentiableClassifier classifier,
+      Integer evaluationRuns,
+      PseudoLabels agreement) {
     Map<String, String> other = new LinkedHashMap<>();
+    if (agreement != null) {
+      other.put("pseudo-label dtype", agreement.dtype().toString());
+      other.put("pseudo-label agreement", agreement.toString());
+    }
     if (attacks.referenceOrder) {
       other.put("order", "reference");
     }
