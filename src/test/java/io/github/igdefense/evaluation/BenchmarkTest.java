@@ -252,14 +252,29 @@ class BenchmarkTest {
         PointerScope scope = new PointerScope()) {
       RequestedWork work = new RequestedWork(models);
       for (String known :
-          List.of("forward", "bfloat16", "eager", "defended", "smoothed", "smoothed-bf16", "gradient")) {
+          List.of(
+              "forward",
+              "bfloat16",
+              "eager",
+              "defended",
+              "smoothed",
+              "smoothed-bf16",
+              "gradient")) {
         assertThat(Arrays.stream(work.times(known + " 2 3")).boxed().toList())
             .as(known)
             .hasSize(3)
             .allMatch(s -> s > 0);
       }
       for (String bad :
-          List.of("", "forward", "forward 1", "backward 1 1", "forward 0 1", "forward 1 0", "forward x 1", "forward 99999 1")) {
+          List.of(
+              "",
+              "forward",
+              "forward 1",
+              "backward 1 1",
+              "forward 0 1",
+              "forward 1 0",
+              "forward x 1",
+              "forward 99999 1")) {
         assertThatThrownBy(() -> work.times(bad)).as(bad).isInstanceOf(InputException.class);
       }
     }
