@@ -63,7 +63,8 @@ public class KernelBenchmark {
       activation = rng.normal(Dtype.FLOAT32, batch, UNITS, 4, 4);
       weight = rng.normal(Dtype.FLOAT32, CLASSES, UNITS);
       bias = rng.normal(Dtype.FLOAT32, CLASSES);
-      masks = rng.uniform(Dtype.FLOAT32, CLASSES, UNITS).mul(Tensors.scalar(1.1)).to(ScalarType.Byte);
+      masks =
+          rng.uniform(Dtype.FLOAT32, CLASSES, UNITS).mul(Tensors.scalar(1.1)).to(ScalarType.Byte);
       gradient = rng.normal(Dtype.FLOAT32, batch, CLASSES);
     }
     long[] classes = new long[batch];

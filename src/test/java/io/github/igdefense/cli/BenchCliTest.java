@@ -121,7 +121,8 @@ class BenchCliTest {
       "--pseudo-label-dtype",
       "bfloat16"
     };
-    CliRun predict = CliRun.ok(with(defended, "predict", "--out", folder.resolve("l.npy"), "--json"));
+    CliRun predict =
+        CliRun.ok(with(defended, "predict", "--out", folder.resolve("l.npy"), "--json"));
     assertThat(predict.err()).contains("bfloat16 gives the pseudo-label of float32", "16 noisy");
     assertThat(predict.json().path("pseudo_label_dtype").asText()).isEqualTo("bfloat16");
     assertThat(predict.json().path("pseudo_label_agreement").asDouble()).isBetween(0.5, 1.0);
@@ -131,7 +132,15 @@ class BenchCliTest {
     CliRun eval =
         CliRun.ok(
             with(
-                defended, "eval", "--attack", "fgsm", "--evaluations", "1", "--out", out, "--json"));
+                defended,
+                "eval",
+                "--attack",
+                "fgsm",
+                "--evaluations",
+                "1",
+                "--out",
+                out,
+                "--json"));
     assertThat(eval.err()).contains("bfloat16 gives the pseudo-label of float32");
     String result = Files.readString(out.resolve("result.json"));
     assertThat(result).contains("pseudo-label dtype").contains("pseudo-label agreement");

@@ -185,7 +185,8 @@ class CliBadInputTest {
         new Case(PREDICT + GOOD + "--batch-size -3", "--batch-size", "-3"),
         new Case(PREDICT + GOOD + "--pseudo-label-dtype bfloat16", "--ranking"),
         new Case(RANKED + "--pseudo-label-dtype bfloat16", "--smoothing-sigma", "above 0"),
-        new Case(RANKED + "--smoothing-sigma 0.1 --pseudo-label-dtype float64", "float64", "bfloat16"),
+        new Case(
+            RANKED + "--smoothing-sigma 0.1 --pseudo-label-dtype float64", "float64", "bfloat16"),
         new Case(
             RANKED + "--smoothing-sigma 0.1 --dtype float64 --pseudo-label-dtype bfloat16",
             "--pseudo-label-dtype",
