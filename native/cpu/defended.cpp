@@ -40,7 +40,7 @@ struct igd_defended {
 namespace igd {
 namespace {
 
-constexpr double kNoiseNanosecondsPerValue = 7;
+constexpr double kNoiseNanosecondsPerValue = 10;
 
 // ---- noise ----
 

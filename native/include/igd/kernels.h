@@ -296,7 +296,7 @@ IGD_API igd_status igd_net_shape(const igd_net* net, int value, int64_t* shape);
  * x       [N,P], one image per row; -0 counts as 0
  * samples draws per image
  * noise   [N*samples,P]: row i*samples + s is draw s of image i
- * Cost: about 7 ns per value.
+ * Cost: about 10 ns per value.
  */
 IGD_API igd_status igd_image_noise(const float* x, int64_t n, int64_t p, int64_t samples, uint64_t seed,
                                    float* noise);
