@@ -344,6 +344,7 @@ final class CompareCommand implements Callable<Integer> {
         ranking,
         last == null ? 0 : last.masks().keep(),
         defense.ranking == null ? null : defense.ranking.toString(),
-        defense.rankingSha256());
+        defense.rankingSha256(),
+        comparison.rows().get(comparison.rows().size() - 1).name());
   }
 }

@@ -98,7 +98,7 @@ final class EvalCommand implements Callable<Integer> {
   @Option(
       names = "--model-info",
       paramLabel = "FILE",
-      description = "Write a RobustBench record of the last classifier.")
+      description = "Write a RobustBench record of the first defended model, else of the base.")
   Path modelInfo;
 
   @Option(
@@ -266,7 +266,8 @@ final class EvalCommand implements Callable<Integer> {
         ranking,
         first == null ? 0 : first.masks().keep(),
         defended ? defense.ranking.toString() : null,
-        defense.rankingSha256());
+        defense.rankingSha256(),
+        comparison.rows().get(defended ? 1 : 0).name());
   }
 
   private Protocol protocol() {

@@ -185,11 +185,13 @@ final class Reporting {
       Ranking ranking,
       int keep,
       String rankingFile,
-      String rankingSha256) {
+      String rankingSha256,
+      String evaluated) {
     RunReport.Builder builder =
         builder(title, network, comparison.images(), rankingFile, rankingSha256)
             .settings(settings)
-            .protocol(protocol);
+            .protocol(protocol)
+            .evaluated(evaluated);
     EvaluationReport.add(builder, comparison, timings);
     if (ranking != null) {
       builder.ranking(EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
