@@ -69,8 +69,7 @@ public final class EvaluationReport {
     }
     about.forEach(
         (text, titles) ->
-            report.warning(
-                Warning.caution(text.get(0), Text.list(titles) + ": " + text.get(1))));
+            report.warning(Warning.caution(text.get(0), Text.list(titles) + ": " + text.get(1))));
     gallery(report, comparison);
   }
 

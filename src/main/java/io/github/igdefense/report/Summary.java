@@ -26,8 +26,7 @@ final class Summary {
     s.append(titles.size() == 1 ? ", one classifier: " : ", " + titles.size() + " classifiers: ");
     s.append(Text.list(titles)).append(". ");
     s.append(model()).append(threat());
-    List<String> direct =
-        subject.attacks().keySet().stream().map(report::attackTitle).toList();
+    List<String> direct = subject.attacks().keySet().stream().map(report::attackTitle).toList();
     if (!direct.isEmpty()) {
       s.append(titles.size() == 1 ? " Attacks: " : " Attacks made directly on ")
           .append(titles.size() == 1 ? "" : subject.title() + ": ")
