@@ -49,7 +49,8 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class CompareCommand implements Callable<Integer> {
-  private static final List<String> NAMES = List.of("caaa", "hd", "sodef", "random", "cdir", "loir");
+  private static final List<String> NAMES =
+      List.of("caaa", "hd", "sodef", "random", "cdir", "loir");
   private static final int TIMED_IMAGES = 16;
 
   @Mixin DataOptions data;
@@ -344,6 +345,7 @@ final class CompareCommand implements Callable<Integer> {
         ranking,
         last == null ? 0 : last.masks().keep(),
         defense.ranking == null ? null : defense.ranking.toString(),
-        defense.rankingSha256());
+        defense.rankingSha256(),
+        comparison.rows().get(comparison.rows().size() - 1).name());
   }
 }

@@ -126,7 +126,7 @@ final class DefendedModels {
           boolean several = levels.values().stream().filter(Smoothing::enabled).count() > 1;
           String sigma = String.format(Locale.ROOT, "%.4f", smoothing.sigma());
           name += "-smoothed" + (several ? "-" + sigma : "");
-          title += several ? ", \u03c3 " + sigma : ", smoothed";
+          title += several ? " (\u03c3 " + sigma + ")" : " (smoothed)";
         }
         String unique = name;
         for (int i = 2; taken(variants, unique); i++) {

@@ -171,7 +171,7 @@ final class DemoCommand implements Callable<Integer> {
         try (Reporting.Bars bars = reporting.bars()) {
           comparison = new Comparison(network, "Base model", test, attacks, settings, true, bars);
           comparison.add("ig-defense", "IG-Defense", plain);
-          comparison.add("ig-defense-smoothed", "IG-Defense, smoothed", smoothed);
+          comparison.add("ig-defense-smoothed", "IG-Defense (smoothed)", smoothed);
         }
         output.note("3/3 measuring inference times and writing the report");
         List<Timing> timings = comparison.timings(Math.min(test.size(), compute.batchSize), 15);
@@ -181,13 +181,13 @@ final class DemoCommand implements Callable<Integer> {
                 network,
                 comparison,
                 timings,
-                reporting.settings(
-                    attackOptions, smoothed, settings.judge().repetitions(), null),
+                reporting.settings(attackOptions, smoothed, settings.judge().repetitions(), null),
                 Protocol.CUSTOM,
                 ranking,
                 keep,
                 file.toString(),
-                io.github.igdefense.data.Hashes.sha256(file));
+                io.github.igdefense.data.Hashes.sha256(file),
+                "ig-defense-smoothed");
         ResultJson.write(out.resolve("result.json"), report);
         HtmlReport.write(out.resolve("report.html"), report);
         output.result(ConsoleTable.text(report));

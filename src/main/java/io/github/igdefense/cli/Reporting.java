@@ -185,11 +185,13 @@ final class Reporting {
       Ranking ranking,
       int keep,
       String rankingFile,
-      String rankingSha256) {
+      String rankingSha256,
+      String evaluated) {
     RunReport.Builder builder =
         builder(title, network, comparison.images(), rankingFile, rankingSha256)
             .settings(settings)
-            .protocol(protocol);
+            .protocol(protocol)
+            .evaluated(evaluated);
     EvaluationReport.add(builder, comparison, timings);
     if (ranking != null) {
       builder.ranking(EvaluationReport.picture(ranking, keep, comparison.images().classNames()));
@@ -217,7 +219,10 @@ final class Reporting {
                 defense.rankingSha256())
             .settings(
                 settings(
-                    attacks, classifier, classifier.deterministic() ? null : evaluations, agreement));
+                    attacks,
+                    classifier,
+                    classifier.deterministic() ? null : evaluations,
+                    agreement));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }

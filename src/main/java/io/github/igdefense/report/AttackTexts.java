@@ -21,7 +21,7 @@ final class AttackTexts {
                   + " classes."),
           text(
               "apgd-ce-eot",
-              "APGD-CE, EoT",
+              "APGD-CE (EoT)",
               "Auto-PGD on the cross-entropy with every gradient averaged over 20 evaluations where"
                   + " the classifier is random; elsewhere APGD-CE from another start."),
           text(

@@ -19,8 +19,8 @@ final class ChecksTable {
     html.open("p", "class", "caption", "id", "checks-caption")
         .text(
             "Robust accuracy in per cent: as judged, as the attack reported it, and on the images"
-                + " it left behind, classified once more. Largest change in the norm of the threat"
-                + " model.")
+                + " it left behind, classified once more. Largest change: of the images it broke,"
+                + " in the norm of the threat model; a dash where it broke none.")
         .closeLine();
     html.scrolling("Checks, table");
     html.open("table", "class", "results", "aria-describedby", "checks-caption");
@@ -38,7 +38,9 @@ final class ChecksTable {
         html.element("td", Numbers.percent(c.attacks().get(e.getKey())));
         html.element("td", Numbers.percent(detail.reportedAccuracy()));
         html.element("td", Numbers.percent(detail.savedAccuracy()));
-        html.element("td", Numbers.plain(detail.largestPerturbation()));
+        html.element(
+            "td",
+            detail.largestPerturbation() > 0 ? Numbers.plain(detail.largestPerturbation()) : "–");
         html.element("td", Numbers.duration(detail.seconds()));
         html.closeLine();
       }

@@ -44,33 +44,38 @@ public final class EvaluationReport {
     for (AttackPlan plan : comparison.plans().all()) {
       report.attack(describe(plan));
     }
-    List<String> seen = new ArrayList<>();
+    // One warning for all classifiers of which it says the same.
+    Map<List<String>, List<String>> about = new LinkedHashMap<>();
     for (int i = 0; i < comparison.rows().size(); i++) {
       Comparison.Row row = comparison.rows().get(i);
       EvaluationResult result = row.evaluation().result();
       report.classifier(
           classifier(row, result, i == 0 || timings.isEmpty() ? null : timings.get(i)));
       for (Finding finding : result.findings()) {
-        report.warning(Warning.caution(finding.code(), row.title() + ": " + finding.text()));
+        said(about, finding.code(), finding.text(), row);
       }
       for (String warning : Warnings.aboutMethod(result)) {
-        if (!seen.contains(warning)) {
-          seen.add(warning);
-          report.warning(Warning.caution("evaluation", row.title() + ": " + warning));
-        }
+        said(about, "evaluation", warning, row);
       }
       if (row.classifier() instanceof IgDefense defense && !defense.smoothing().enabled()) {
-        report.warning(
-            Warning.caution(
-                "no_smoothing",
-                row.title()
-                    + ": without smoothing the worst-case gain of this defense is zero. Its"
-                    + " pseudo-label comes from the base model, so images that fool the base model"
-                    + " fool it too; accuracies against direct attacks alone are no evidence of"
-                    + " robustness."));
+        said(
+            about,
+            "no_smoothing",
+            "without smoothing the worst-case gain of this defense is zero. Its pseudo-label comes"
+                + " from the base model, so images that fool the base model fool it too; accuracies"
+                + " against direct attacks alone are no evidence of robustness.",
+            row);
       }
     }
+    about.forEach(
+        (text, titles) ->
+            report.warning(Warning.caution(text.get(0), Text.list(titles) + ": " + text.get(1))));
     gallery(report, comparison);
+  }
+
+  private static void said(
+      Map<List<String>, List<String>> about, String code, String text, Comparison.Row row) {
+    about.computeIfAbsent(List.of(code, text), key -> new ArrayList<>()).add(row.title());
   }
 
   /** Adds one classifier that was attacked alone. */

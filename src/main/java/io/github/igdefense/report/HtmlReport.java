@@ -189,7 +189,8 @@ public final class HtmlReport {
   private void figure(
       Html html, String label, double value, Double reference, String more, boolean lead) {
     html.open("div", "class", lead ? "stat stat-lead" : "stat");
-    html.element("dt", label);
+    boolean several = report.classifiers().size() > 1;
+    html.element("dt", several && lead ? label + ", " + report.evaluatedResult().title() : label);
     html.open("dd").open("span", "class", "stat-value").text(Numbers.percent(value));
     html.element("span", "\u202f%", "class", "unit").close();
     if (report.evaluatedResult() != report.baseResult() && reference != null) {
@@ -287,7 +288,18 @@ public final class HtmlReport {
       html.close().open("dd").text(attack.text());
       if (!attack.parameters().isEmpty()) {
         html.open("span", "class", "parameters");
-        attack.parameters().forEach((k, v) -> html.element("span", k + "\u00a0" + v));
+        String radius = Double.toString(report.settings().epsilon());
+        attack
+            .parameters()
+            .forEach(
+                (k, v) ->
+                    html.element(
+                        "span",
+                        k
+                            + "\u00a0"
+                            + (k.equals("epsilon") && v.equals(radius)
+                                ? report.settings().epsilonShown()
+                                : v)));
         html.close();
       }
       html.close().closeLine();

@@ -90,7 +90,12 @@ final class ResultsTable {
       return "none";
     }
     String draws = c.smoothingSamples() == 1 ? "1 draw" : c.smoothingSamples() + " draws";
-    return "σ " + Numbers.plain(c.smoothingSigma()) + ", " + draws;
+    double levels = c.smoothingSigma() * 255;
+    String sigma =
+        Math.abs(levels - Math.rint(levels)) < 1e-9
+            ? Math.round(levels) + "/255"
+            : Numbers.plain(c.smoothingSigma());
+    return "σ " + sigma + ", " + draws;
   }
 
   private String role(ClassifierResult c) {

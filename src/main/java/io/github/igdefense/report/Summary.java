@@ -24,10 +24,12 @@ final class Summary {
     s.append(from.dataName() == null ? "" : " of " + from.dataName());
     List<String> titles = report.classifiers().stream().map(ClassifierResult::title).toList();
     s.append(titles.size() == 1 ? ", one classifier: " : ", " + titles.size() + " classifiers: ");
-    s.append(Text.list(titles)).append(". ").append(threat());
-    List<String> direct = titles(false);
+    s.append(Text.list(titles)).append(". ");
+    s.append(model()).append(threat());
+    List<String> direct = subject.attacks().keySet().stream().map(report::attackTitle).toList();
     if (!direct.isEmpty()) {
-      s.append(titles.size() == 1 ? " Attacks: " : " Attacks run directly on each classifier: ")
+      s.append(titles.size() == 1 ? " Attacks: " : " Attacks made directly on ")
+          .append(titles.size() == 1 ? "" : subject.title() + ": ")
           .append(Text.list(direct))
           .append('.');
     }
@@ -44,6 +46,14 @@ final class Summary {
       s.append(" (transfer).");
     }
     return s.toString();
+  }
+
+  /** Which network all of them are built on. */
+  private String model() {
+    Provenance from = report.provenance();
+    return from.arch() == null || from.modelFile() == null
+        ? ""
+        : "The network is " + from.arch() + " with the weights " + from.modelFile() + ". ";
   }
 
   private List<String> titles(boolean transferred) {
