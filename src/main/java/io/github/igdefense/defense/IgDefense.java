@@ -162,7 +162,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   public static IgDefense withImageNoise(
       StagedNetwork network, ClassMasks masks, double temperature, Smoothing smoothing, long seed) {
     return new IgDefense(
-        network, masks, temperature, smoothing, NoiseSource.ofImage(seed), true, true);
+        network, masks, temperature, smoothing, NoiseSource.ofImage(seed), true, true, null);
   }
 
   /**

@@ -12,6 +12,8 @@ import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Tensors;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -56,8 +58,7 @@ class DefendedClassifierTest {
     "layer2, 2, NATIVE", "layer4, 2, LIBTORCH", "layer3, 0, LIBTORCH", "layer4, 2, AUTO"
   })
   void saysWhatTheDefenseSays(String layer, int samples, Engine engine) {
-    Smoothing smoothing =
-        samples == 0 ? Smoothing.NONE : new Smoothing(Bundles.SIGMA, samples);
+    Smoothing smoothing = samples == 0 ? Smoothing.NONE : new Smoothing(Bundles.SIGMA, samples);
     Path file = Bundles.file(folder, layer, smoothing);
     float[] x = Bundles.images(9, 1);
     Bundle bundle = Bundle.read(file);
@@ -141,8 +142,7 @@ class DefendedClassifierTest {
         photos[i].setRGB(p % 32, p / 32, rgb);
       }
     }
-    try (DefendedClassifier classifier =
-        DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
+    try (DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
       float[] x = classifier.pixels(List.of(photos));
       assertThat(x).hasSize(photos.length * Bundles.LENGTH);
       Classification batch = classifier.classify(x);
@@ -203,8 +203,7 @@ class DefendedClassifierTest {
       NoiseSource noise = NoiseSource.ofImage(7);
       double[] draws = Tensors.toDoubles(noise.drawFor(image, 8, Dtype.FLOAT32));
       double[] other =
-          Tensors.toDoubles(
-              noise.drawFor(Tensors.of(near, 1, 3, 32, 32), 8, Dtype.FLOAT32));
+          Tensors.toDoubles(noise.drawFor(Tensors.of(near, 1, 3, 32, 32), 8, Dtype.FLOAT32));
       double[] reseeded =
           Tensors.toDoubles(NoiseSource.ofImage(8).drawFor(image, 8, Dtype.FLOAT32));
       assertThat(correlation(draws, draws)).isCloseTo(1, within(1e-12));
@@ -311,7 +310,9 @@ class DefendedClassifierTest {
       }
       long before = bean.getThreadAllocatedBytes(thread);
       assertThat(classifier.classify(x).label()).isEqualTo(result.label());
-      assertThat(bean.getThreadAllocatedBytes(thread) - before).as("the counter counts").isPositive();
+      assertThat(bean.getThreadAllocatedBytes(thread) - before)
+          .as("the counter counts")
+          .isPositive();
     }
   }
 
@@ -322,8 +323,7 @@ class DefendedClassifierTest {
     ExecutorService threads = Executors.newFixedThreadPool(6);
     try {
       for (int round = 0; round < 3; round++) {
-        DefendedClassifier classifier =
-            DefendedClassifier.open(file, NATIVE.withMaxConcurrency(2));
+        DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withMaxConcurrency(2));
         Classification expected = classifier.classify(x);
         List<Future<Integer>> running = new ArrayList<>();
         for (int t = 0; t < 6; t++) {
@@ -366,8 +366,7 @@ class DefendedClassifierTest {
       names = {"NATIVE", "LIBTORCH"})
   void refusesWrongImages(Engine engine) {
     Path file = Bundles.file(folder, "layer4", Smoothing.NONE);
-    try (DefendedClassifier classifier =
-        DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
+    try (DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
       for (int length : new int[] {0, 1, Bundles.LENGTH - 1, 1024, Bundles.LENGTH + 1}) {
         assertThatThrownBy(() -> classifier.classify(new float[length]))
             .isInstanceOf(InputException.class)
@@ -390,8 +389,7 @@ class DefendedClassifierTest {
           .isInstanceOf(InputException.class)
           .hasMessageContaining("expected a result for 1 images of 10 classes, got one for 2");
       assertThatThrownBy(
-              () ->
-                  classifier.classify(new BufferedImage(33, 32, BufferedImage.TYPE_3BYTE_BGR)))
+              () -> classifier.classify(new BufferedImage(33, 32, BufferedImage.TYPE_3BYTE_BGR)))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("expected an image of 32x32 pixels (width x height), got 33x32");
       assertThatThrownBy(() -> classifier.warmUp(4, 0)).isInstanceOf(InputException.class);
@@ -434,6 +432,9 @@ class DefendedClassifierTest {
     float[] x = Bundles.images(2, 10);
     int before = NativeRuntime.threads();
     int many = Runtime.getRuntime().availableProcessors() + 3;
+    PrintStream err = System.err;
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(log, true));
     try (DefendedClassifier usual = DefendedClassifier.open(file, NATIVE)) {
       Classification expected = usual.classify(x);
       try (DefendedClassifier crowded =
@@ -443,8 +444,12 @@ class DefendedClassifierTest {
         assertSame(crowded.classify(x), 1, expected, 1);
       }
     } finally {
+      System.setErr(err);
       NativeRuntime.setThreads(before);
     }
+    assertThat(log.toString())
+        .contains(many + " threads on ")
+        .contains("2 calls at once with " + many + " threads each");
     assertThatThrownBy(() -> NATIVE.withThreads(-1)).isInstanceOf(InputException.class);
   }
 
