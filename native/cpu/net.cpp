@@ -26,6 +26,8 @@ namespace {
 constexpr int64_t kSingleImages = 6;
 // Rough rate of one thread, only used to decide whether threads pay.
 constexpr double kProductsPerNanosecond = 150;
+// The same with few images, where most of the time goes into reading weights.
+constexpr double kFewProductsPerNanosecond = 60;
 // Tiles of one task in the single layout.
 constexpr int64_t kTilesPerTask = 16;
 // Weights of an output block that stay in the second-level cache while a strip is computed; more come in chunks.
@@ -196,8 +198,8 @@ double work_of(const Operation& op, const Value& out, double images) {
          static_cast<double>(op.weights.out_channels * op.weights.in_blocks * kLanes * op.weights.taps);
 }
 
-int share(int workers, double products) {
-  const int worth = workers_for(products / kProductsPerNanosecond);
+int share(int workers, double products, double rate = kProductsPerNanosecond) {
+  const int worth = workers_for(products / rate);
   return worth < workers ? worth : workers;
 }
 
@@ -495,6 +497,11 @@ void forward_group(const Pass& p, const Inputs& inputs) {
 
 // ---- few images: single layout, every operation over all of them ----
 
+int workers_for_few(const Pass& p, const Operation& op, int64_t n) {
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  return share(p.workers, work_of(op, out, static_cast<double>(n)), kFewProductsPerNanosecond);
+}
+
 // Copies of a map for a dense plan.
 void gather(const SinglePlan& plan, const Bf16* in, int64_t in_positions, int64_t blocks, int64_t position, Bf16* to) {
   for (int64_t b = 0; b < blocks; ++b, in += in_positions * position, to += plan.positions * position) {
@@ -513,7 +520,7 @@ void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_
   const Weights& w = op.weights;
   const int64_t n = static_cast<int64_t>(images.size());
   const int64_t position = single_layout(net->products).row;
-  const int workers = share(images[0].workers, work_of(op, out, static_cast<double>(n)));
+  const int workers = workers_for_few(images[0], op, n);
   const int64_t gathered = op.dense.positions * w.in_blocks * position;
   // Every worker copies the maps for itself: for a few output blocks that does not pay.
   const bool dense = !op.dense.tiles.empty() && w.out_blocks >= 4 * workers && n * gathered <= kGathered;
@@ -586,7 +593,11 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
     load_inputs(images.back(), inputs.from_image(i));
   }
   std::vector<std::unique_ptr<Slab>> work;  // by worker
-  for (int i = 0; i < images[0].workers; ++i) {
+  int most = 1;
+  each_op(net, from, to, [&](const Operation& op) {
+    if (op.kind == Kind::kConv) most = std::max(most, workers_for_few(images[0], op, n));
+  });
+  for (int i = 0; i < most; ++i) {
     work.emplace_back(new Slab(&net->work_slabs));
     if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
   }

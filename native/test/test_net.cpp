@@ -320,6 +320,15 @@ void networks(bool all) {
   check("resnet 16", resnet(16, 8), {1, 2, 6, 7, 16, 17, 35});
   if (all) check("resnet 8, odd size", resnet(8, 13), {1, 7, 16});
   if (all) {
+    // Small maps of many channels: copied for dense tiles, one tile by two output blocks, and blocks of 16.
+    Model m({3, 8, 8});
+    int v = m.conv(0, 64, 3, 1, -1, true);
+    v = m.conv(v, 144, 3, 1, -1, true);
+    v = m.block(v, 128, 2);
+    m.conv(v, 192, 1, 1, -1, true);
+    check("many channels", m, {1, 3, 16});
+  }
+  if (all) {
     Model m = resnet(16, 32);
     m.scale = {4, 3, 5};
     m.shift = {-2, -1.5f, -2.5f};
