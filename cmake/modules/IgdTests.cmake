@@ -39,6 +39,13 @@ if(EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
   add_test(NAME cuda_emulated COMMAND igd_kernel_tests cuda_emulated)
   add_test(NAME cuda_traffic COMMAND igd_kernel_tests cuda_traffic)
   set_tests_properties(cuda_traffic PROPERTIES ENVIRONMENT "IGD_TRAFFIC_TSV=${CMAKE_BINARY_DIR}/cuda_traffic.tsv")
+  if(IGD_SANITIZER STREQUAL "none")
+    # Faults planted into copies of the kernels must be caught.
+    add_test(NAME cuda_planted_faults COMMAND bash "${IGD_NATIVE}/test/planted_faults.sh" "${CMAKE_CXX_COMPILER}"
+      "${CMAKE_BINARY_DIR}/planted_faults" -O0
+      "$<TARGET_FILE:igd_cuda_emulated> $<TARGET_FILE:igd_kernels> -Wl,-rpath,$<TARGET_FILE_DIR:igd_kernels> -pthread"
+      $<TARGET_OBJECTS:igd_kernel_tests> COMMAND_EXPAND_LISTS)
+  endif()
 endif()
 
 if(IGD_WITH_CUDA)
