@@ -894,14 +894,14 @@ void traffic(const Traffic& t) {
       const std::string layout = last ? " channels-last" : " channels-first";
       const int64_t su = last ? 1 : s, ss = last ? u : 1;
       t.measure<T>("masked_head_forward" + layout, shape, 1,
-                   N * U * S * B + K * U * B + K * B + K * U + N * (2 * U + 3 * K) * AB,
+                   N * U * S * B + K * U * B + K * B + U + N * (2 * U + 3 * K) * AB,
                    N * (U * S * B + 2 * K * U * B + 2 * K * B + U + (2 * U + 3 * K) * AB), [&](void* stream) {
                      return igd_masked_head_forward_cuda(dtype, a.data(), u * s, su, ss, n, u, s, w.data(),
                                                          b.data(), k, masks.data(), 1e-5, nullptr, p.data(),
                                                          z.data(), y.data(), m.data(), out.data(), stream);
                    });
       t.measure<T>("masked_head_backward" + layout, shape, 1,
-                   N * U * S * B + K * U * B + K * U + N * (2 * U + 3 * K) * AB,
+                   N * U * S * B + K * U * B + U + N * (2 * U + 3 * K) * AB,
                    N * (U * S * B + (K + 1) * U * B + U + (2 * U + 3 * K) * AB), [&](void* stream) {
                      return igd_masked_head_backward_cuda(dtype, out.data(), p.data(), y.data(), m.data(),
                                                           w.data(), masks.data(), 1e-5, n, u, s, k, 1,
