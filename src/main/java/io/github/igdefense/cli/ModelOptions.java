@@ -74,15 +74,22 @@ final class ModelOptions {
   /** The same in another arithmetic than {@code --dtype}. */
   StagedNetwork open(Dtype dtype) {
     boolean exported = torchscript.chosen(arch, checkpoint);
-    compute.apply();
-    if (exported) {
-      if (!inputNormalization.equals(InputNormalizations.AUTO)) {
-        throw new InputException(
-            "--input-normalization does not apply to --arch torchscript: what was exported does"
-                + " its own");
-      }
-      return torchscript.open(checkpoint, dtype);
+    compute.start();
+    StagedNetwork network = exported ? openExported(dtype) : openCheckpoint(dtype);
+    compute.tune(network, new Output());
+    return network;
+  }
+
+  private StagedNetwork openExported(Dtype dtype) {
+    if (!inputNormalization.equals(InputNormalizations.AUTO)) {
+      throw new InputException(
+          "--input-normalization does not apply to --arch torchscript: what was exported does"
+              + " its own");
     }
+    return torchscript.open(checkpoint, dtype);
+  }
+
+  private StagedNetwork openCheckpoint(Dtype dtype) {
     StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
     network.warnings().forEach(new Output()::warn);
     return network;

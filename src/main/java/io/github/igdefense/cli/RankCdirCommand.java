@@ -337,20 +337,11 @@ final class RankCdirCommand implements Callable<Integer> {
         counts[(int) label]++;
       }
     }
-    return new RankingProvenance(
-        "cdir",
-        units.architecture,
-        units.modelSha256,
-        layer,
-        units.data,
-        units.dataSha256,
-        n,
-        counts,
-        null,
-        null,
-        dtype.toString(),
-        null,
-        Version.get(),
-        parameters);
+    return RankingProvenance.of("cdir", layer)
+        .model(units.architecture, units.modelSha256)
+        .data(units.data, units.dataSha256, n, counts)
+        .computed(dtype.toString(), Version.get())
+        .parameters(parameters)
+        .build();
   }
 }

@@ -7,6 +7,7 @@ import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
 import java.util.function.Function;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -17,6 +18,8 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class MaskedHeadPass implements ForwardPass {
   private final Recording recording;
+  private final ForwardPass noisy;
+  private final int samples;
   private final Tensor smoothed;
   private final Tensor firstLogits;
   private final Tensor clean;
@@ -41,7 +44,37 @@ final class MaskedHeadPass implements ForwardPass {
       Tensor clean,
       MaskedHead head,
       Function<Tensor, MaskedHeadGradient> backward) {
+    this(recording, null, 1, smoothed, firstLogits, clean, head, backward);
+  }
+
+  /**
+   * Keeps what the gradients need where the noisy images went through a pass of their own.
+   *
+   * @param noisy the pass of n·{@code samples} noisy images; belongs to this pass now
+   * @param samples noise draws per image
+   */
+  MaskedHeadPass(
+      Recording recording,
+      ForwardPass noisy,
+      int samples,
+      Tensor clean,
+      MaskedHead head,
+      Function<Tensor, MaskedHeadGradient> backward) {
+    this(recording, noisy, samples, null, null, clean, head, backward);
+  }
+
+  private MaskedHeadPass(
+      Recording recording,
+      ForwardPass noisy,
+      int samples,
+      Tensor smoothed,
+      Tensor firstLogits,
+      Tensor clean,
+      MaskedHead head,
+      Function<Tensor, MaskedHeadGradient> backward) {
     this.recording = recording;
+    this.noisy = noisy;
+    this.samples = samples;
     this.smoothed = smoothed == null ? null : Tensors.keep(smoothed);
     this.firstLogits = firstLogits == null ? null : Tensors.keep(firstLogits);
     this.clean = Tensors.keep(clean);
@@ -71,6 +104,11 @@ final class MaskedHeadPass implements ForwardPass {
     return Tensors.scoped(
         () -> {
           MaskedHeadGradient gradient = backward.apply(weights);
+          if (noisy != null) {
+            return recording
+                .inputGradient(gradient.activation(), more)
+                .add(throughNoise(gradient.firstLogits()));
+          }
           if (firstLogits == null) {
             return recording.inputGradient(gradient.activation(), more);
           }
@@ -94,6 +132,19 @@ final class MaskedHeadPass implements ForwardPass {
         });
   }
 
+  /** z is the mean of its draws: each gets the gradient over their number, and all reach x. */
+  private Tensor throughNoise(Tensor gradFirstLogits) {
+    long n = gradFirstLogits.size(0);
+    Tensor each = gradFirstLogits.div(Tensors.scalar(samples));
+    Tensor all =
+        samples == 1
+            ? each
+            : each.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+    Tensor draws = noisy.gradient(all).to(clean.scalar_type().intern());
+    long[] shape = Tensors.shape(draws);
+    return draws.reshape(n, samples, shape[1], shape[2], shape[3]).sum(new long[] {1});
+  }
+
   @Override
   public void close() {
     if (!closed) {
@@ -104,6 +155,9 @@ final class MaskedHeadPass implements ForwardPass {
       Tensors.free(firstLogits);
       Tensors.free(smoothed);
       Tensors.free(clean);
+      if (noisy != null) {
+        noisy.close();
+      }
       recording.close();
     }
   }

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Function;
 
 /** Builds networks from checkpoints, and networks with random weights for measurements. */
 public final class Networks {
@@ -109,8 +110,22 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization) {
+    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization));
+  }
+
+  /**
+   * The tensors of a checkpoint file, or of one that is shipped in the jar.
+   *
+   * @throws InputException if it is missing, damaged, hostile, of another kind or without tensors
+   */
+  public static Checkpoint checkpoint(String checkpoint) {
+    return withFile(checkpoint, CheckpointReader::read);
+  }
+
+  /** Reads a checkpoint's file, or the file of one that is shipped in the jar. */
+  static <T> T withFile(String checkpoint, Function<Path, T> read) {
     if (!checkpoint.startsWith(EMBEDDED)) {
-      return open(architecture, Path.of(checkpoint), dtype, normalization);
+      return read.apply(Path.of(checkpoint));
     }
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
@@ -126,7 +141,7 @@ public final class Networks {
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
         Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-        return open(architecture, copy, dtype, normalization);
+        return read.apply(copy);
       } finally {
         Files.deleteIfExists(copy);
       }
@@ -184,12 +199,28 @@ public final class Networks {
    */
   public static StagedNetwork build(
       String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
+    return build(architecture, state, dtype, normalization, sha256, Engine.AUTO);
+  }
+
+  /**
+   * The same with a choice of what computes it.
+   *
+   * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
+   */
+  public static StagedNetwork build(
+      String architecture,
+      StateDict state,
+      Dtype dtype,
+      String normalization,
+      String sha256,
+      Engine engine) {
     NetworkDescription net = Architectures.describe(architecture, state);
     StateDictCheck check = StateDictCheck.of(net, state);
     List<String> notes = new ArrayList<>(check.notes());
     Optional<InputNormalization> input =
         Architectures.normalization(normalization, net, state, notes);
-    return NetworkCompiler.compile(net, state, dtype, input, sha256, check.warnings(), notes);
+    return NetworkCompiler.compile(
+        net, state, dtype, input, sha256, check.warnings(), notes, engine);
   }
 
   /**
@@ -201,7 +232,14 @@ public final class Networks {
       String architecture, int inputChannels, int width, int classCount, long seed, Dtype dtype) {
     NetworkDescription net = Architectures.describe(architecture, inputChannels, width, classCount);
     return NetworkCompiler.compile(
-        net, randomState(net, seed), dtype, net.normalization(), "random", List.of(), List.of());
+        net,
+        randomState(net, seed),
+        dtype,
+        net.normalization(),
+        "random",
+        List.of(),
+        List.of(),
+        Engine.AUTO);
   }
 
   /**

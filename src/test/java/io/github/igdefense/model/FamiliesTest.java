@@ -53,7 +53,7 @@ class FamiliesTest {
 
     StagedNetwork open(StateDict state, Dtype dtype) {
       return NetworkCompiler.compile(
-          net, state, dtype, net.normalization(), "test", List.of(), List.of());
+          net, state, dtype, net.normalization(), "test", List.of(), List.of(), Engine.AUTO);
     }
 
     Tensor images(int count) {
