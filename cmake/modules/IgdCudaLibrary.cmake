@@ -10,6 +10,10 @@ add_library(igd_kernels_cuda SHARED
   "${IGD_NATIVE}/cuda/runtime.cu"
   "${IGD_NATIVE}/cuda/loo_penultimate.cu"
   "${IGD_NATIVE}/cuda/masked_head.cu")
+include(IgdCudaSources)
+foreach(_name IN LISTS IGD_CUDA_SOURCES)
+  target_sources(igd_kernels_cuda PRIVATE "${IGD_NATIVE}/cuda/${_name}.cu")
+endforeach()
 target_include_directories(igd_kernels_cuda PUBLIC
   "$<BUILD_INTERFACE:${IGD_NATIVE}/include>" "$<INSTALL_INTERFACE:include>")
 list(JOIN IGD_CUDA_ARCHITECTURES " " _names)
@@ -23,6 +27,8 @@ target_compile_options(igd_kernels_cuda PRIVATE
 target_link_options(igd_kernels_cuda PRIVATE -Wl,--no-undefined)
 set_target_properties(igd_kernels_cuda PROPERTIES
   CUDA_STANDARD 17 CUDA_RUNTIME_LIBRARY Static CUDA_SEPARABLE_COMPILATION OFF NO_SONAME ON)
+
+include(IgdCudaEvidence)
 
 install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES "${IGD_NATIVE}/include/igd/kernels_cuda.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/igd")

@@ -11,15 +11,11 @@ add_executable(igd_kernel_tests
 target_link_libraries(igd_kernel_tests PRIVATE igd_kernels igd_flags Threads::Threads)
 
 # The CUDA launchers and kernel bodies, compiled by the C++ compiler against an emulation of CUDA's execution
-# model. Not under the thread sanitizer, which would have to be told of every switch of fibers.
-if(NOT IGD_SANITIZER STREQUAL "thread" AND EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
-  set(_cuda_sources
-    "${IGD_NATIVE}/cuda/runtime.cu"
-    "${IGD_NATIVE}/cuda/loo_penultimate.cu"
-    "${IGD_NATIVE}/cuda/masked_head.cu")
+# model.
+if(EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
+  include(IgdCudaSources)
   add_library(igd_cuda_emulated STATIC EXCLUDE_FROM_ALL "${IGD_NATIVE}/test/cuda_emulation.cpp")
-  foreach(_source IN LISTS _cuda_sources)
-    get_filename_component(_name "${_source}" NAME_WE)
+  foreach(_name IN LISTS IGD_CUDA_SOURCES)
     set(_wrapper "${CMAKE_BINARY_DIR}/emulated/${_name}.cpp")
     file(CONFIGURE OUTPUT "${_wrapper}" CONTENT "#include \"cuda_emulation.h\"\n\n#include \"${_name}.cu\"\n")
     target_sources(igd_cuda_emulated PRIVATE "${_wrapper}")
@@ -29,10 +25,34 @@ if(NOT IGD_SANITIZER STREQUAL "thread" AND EXISTS "${IGD_NATIVE}/cuda/runtime.cu
   target_compile_definitions(igd_cuda_emulated PRIVATE
     IGD_CUDA_EMULATION IGD_VERSION="${PROJECT_VERSION}" IGD_CUDA_ARCHITECTURES="none")
   target_link_libraries(igd_cuda_emulated PRIVATE igd_flags)
-  target_sources(igd_kernel_tests PRIVATE "${IGD_NATIVE}/test/test_cuda_emulated.cpp")
+  if(IGD_SANITIZER STREQUAL "thread")
+    # The scheduler orders nothing: it tells the sanitizer of its fibers and of the barriers by hand.
+    set_source_files_properties("${IGD_NATIVE}/test/cuda_emulation.cpp" PROPERTIES
+      COMPILE_OPTIONS "-fno-sanitize=thread" COMPILE_DEFINITIONS IGD_EMULATION_TSAN)
+  endif()
+  target_sources(igd_kernel_tests PRIVATE
+    "${IGD_NATIVE}/test/kernel_cases.cpp"
+    "${IGD_NATIVE}/test/test_cuda_emulated.cpp"
+    "${IGD_NATIVE}/test/test_cuda_traffic.cpp")
+  # Many instances of plain loops: -O3 takes minutes to compile and saves nothing.
+  set_source_files_properties("${IGD_NATIVE}/test/kernel_cases.cpp" PROPERTIES COMPILE_OPTIONS -O1)
   target_compile_definitions(igd_kernel_tests PRIVATE IGD_CUDA_EMULATION)
   target_link_libraries(igd_kernel_tests PRIVATE igd_cuda_emulated)
+  add_test(NAME kernel_cases COMMAND igd_kernel_tests kernel_cases)
   add_test(NAME cuda_emulated COMMAND igd_kernel_tests cuda_emulated)
+  add_test(NAME cuda_traffic COMMAND igd_kernel_tests cuda_traffic)
+  set_tests_properties(cuda_traffic PROPERTIES ENVIRONMENT "IGD_TRAFFIC_TSV=${CMAKE_BINARY_DIR}/cuda_traffic.tsv")
+  if(IGD_SANITIZER STREQUAL "none")
+    # Faults planted into copies of the kernels must be caught.
+    add_test(NAME cuda_planted_faults COMMAND bash "${IGD_NATIVE}/test/planted_faults.sh" "${CMAKE_CXX_COMPILER}"
+      "${CMAKE_BINARY_DIR}/planted_faults" -O0
+      "$<TARGET_FILE:igd_cuda_emulated> $<TARGET_FILE:igd_kernels> -Wl,-rpath,$<TARGET_FILE_DIR:igd_kernels> -pthread"
+      $<TARGET_OBJECTS:igd_kernel_tests> COMMAND_EXPAND_LISTS)
+  endif()
+endif()
+
+if(IGD_WITH_CUDA)
+  add_test(NAME cuda_ptx COMMAND bash "${IGD_NATIVE}/test/check_ptx.sh" ${IGD_PTX_FILES} COMMAND_EXPAND_LISTS)
 endif()
 
 add_executable(igd_bench_kernels "${IGD_NATIVE}/test/bench_kernels.cpp")

@@ -3,7 +3,8 @@
 #   native/test/run_sanitizers.sh [address,undefined|thread]...     (default: both)
 # address,undefined runs the OpenMP code. thread replaces OpenMP by std::thread (IGD_STD_THREADS), because
 # libgomp is not instrumented and its barriers would look like races; the kernels and their sharing of work
-# are the same code. In either build the test sanitizer_sees_fault plants a fault in the library and passes
+# are the same code. The CUDA kernels run under the emulation in both; thread sees races within a block there, whatever
+# the order of the threads. In either build the test sanitizer_sees_fault plants a fault in the library and passes
 # only if it is reported.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
