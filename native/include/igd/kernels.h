@@ -43,8 +43,8 @@ typedef enum igd_status {
   IGD_OUT_OF_MEMORY = 3     /* scratch memory could not be had */
 } igd_status;
 
-/* bfloat16 (the upper half of a float32) is taken only where a function says so. */
-typedef enum igd_dtype { IGD_FLOAT32 = 0, IGD_FLOAT64 = 1, IGD_BFLOAT16 = 2 } igd_dtype;
+/* bfloat16 (the upper half of a float32) is taken only where a function says so, float16 by the CUDA functions. */
+typedef enum igd_dtype { IGD_FLOAT32 = 0, IGD_FLOAT64 = 1, IGD_BFLOAT16 = 2, IGD_FLOAT16 = 3 } igd_dtype;
 
 /* Instruction sets that the kernels are compiled for; a higher number includes the lower ones. */
 typedef enum igd_isa {
@@ -216,6 +216,36 @@ IGD_API igd_status igd_masked_head_backward(int dtype, const void* grad_logits, 
                                             int64_t n, int64_t u, int64_t s, int64_t k, int own_first_logits,
                                             void* grad_a, int64_t stride_n, int64_t stride_u,
                                             int64_t stride_s, void* grad_first_logits);
+
+/*
+ * Masked activation, forward: residual sum, ReLU and the mask of each image's channels in one pass.
+ *   out[n,c,s] = f(x[n,c,s] + residual[n,c,s]) * mask[n,c],  f: ReLU if relu is not zero (NaN stays), else the
+ *   identity
+ * dtype     float32, float64 or bfloat16 (computed in float32, one rounding at the end)
+ * x         [N,C,S] dense: channels-first, or [N,S,C] if channels_last is not zero
+ * residual  as x, or NULL (none)
+ * mask      [N,C] float64 if dtype is, else float32, 0 or above; or NULL (ones)
+ * out       as x; may be x or residual
+ * Cost: reads x and residual once, writes out once.
+ */
+IGD_API igd_status igd_masked_activation_forward(int dtype, const void* x, const void* residual,
+                                                 const void* mask, int64_t n, int64_t c, int64_t s,
+                                                 int channels_last, int relu, void* out);
+
+/*
+ * Masked activation, backward: gradient with respect to x (the same for residual) and, if wanted, to mask.
+ *   pre = x + residual;  grad_in = grad_out*mask where pre > 0 (or NaN, or relu is zero), else 0
+ *   grad_mask[n,c] = sum_s grad_out*f(pre)
+ * x, residual, mask as given to the forward. Without grad_mask, x may be the forward's output and residual NULL
+ * (where the mask is above 0, the output has the sign of pre; elsewhere the gradient is 0): one array less to read.
+ * grad_in    as x; may be grad_out
+ * grad_mask  [N,C] as mask, or NULL
+ * Cost: reads grad_out, x and residual once, writes grad_in once.
+ */
+IGD_API igd_status igd_masked_activation_backward(int dtype, const void* grad_out, const void* x,
+                                                  const void* residual, const void* mask, int64_t n,
+                                                  int64_t c, int64_t s, int channels_last, int relu,
+                                                  void* grad_in, void* grad_mask);
 
 /*
  * Compiled convolutional networks: convolutions with folded batch normalisation, residual sums and ReLUs in one
