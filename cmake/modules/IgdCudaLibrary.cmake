@@ -8,6 +8,8 @@ enable_language(CUDA)
 
 add_library(igd_kernels_cuda SHARED
   "${IGD_NATIVE}/cuda/runtime.cu"
+  "${IGD_NATIVE}/cuda/device.cu"
+  "${IGD_NATIVE}/cuda/graph.cu"
   "${IGD_NATIVE}/cuda/loo_penultimate.cu"
   "${IGD_NATIVE}/cuda/masked_head.cu")
 target_include_directories(igd_kernels_cuda PUBLIC
@@ -24,8 +26,10 @@ target_link_options(igd_kernels_cuda PRIVATE -Wl,--no-undefined)
 set_target_properties(igd_kernels_cuda PROPERTIES
   CUDA_STANDARD 17 CUDA_RUNTIME_LIBRARY Static CUDA_SEPARABLE_COMPILATION OFF NO_SONAME ON)
 
-install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(FILES "${IGD_NATIVE}/include/igd/kernels_cuda.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/igd")
+# A component of its own: `cmake --install BUILD --component cuda` leaves the CPU library alone.
+install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT cuda)
+install(FILES "${IGD_NATIVE}/include/igd/kernels_cuda.h" "${IGD_NATIVE}/include/igd/device_cuda.h"
+  "${IGD_NATIVE}/include/igd/graph_cuda.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/igd" COMPONENT cuda)
 if(IGD_JNI_DIR)
-  install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${IGD_JNI_DIR}")
+  install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${IGD_JNI_DIR}" COMPONENT cuda)
 endif()

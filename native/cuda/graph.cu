@@ -39,8 +39,8 @@ igd_status igd_cuda_graph_begin(void* stream, igd_cuda_graph** graph) {
   }
   igd_cuda_graph* made = new (std::nothrow) igd_cuda_graph;
   if (made == nullptr) return igd::fail(IGD_OUT_OF_MEMORY, "%s: no memory for a graph", function);
-  const igd_status status = status_of(function, "cudaStreamBeginCapture",
-                                      made->recording.begin(static_cast<cudaStream_t>(stream)));
+  const igd_status status =
+      status_of(function, "cudaStreamBeginCapture", made->recording.begin(static_cast<cudaStream_t>(stream)));
   if (status != IGD_OK) {
     delete made;
     return status;
@@ -71,8 +71,7 @@ igd_status igd_cuda_graph_launch(igd_cuda_graph* graph, void* stream) {
     return igd::fail(IGD_INVALID_ARGUMENT, "%s: expected a graph whose recording has ended well, got %s",
                      function, graph == nullptr ? "NULL" : "another");
   }
-  return status_of(function, "cudaGraphLaunch",
-                   graph->executable.launch(static_cast<cudaStream_t>(stream)));
+  return status_of(function, "cudaGraphLaunch", graph->executable.launch(static_cast<cudaStream_t>(stream)));
 }
 
 int64_t igd_cuda_graph_nodes(const igd_cuda_graph* graph) { return graph == nullptr ? -1 : graph->nodes; }

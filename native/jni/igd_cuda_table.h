@@ -12,28 +12,35 @@
 #include <new>
 #include <utility>
 
+#include "igd/device_cuda.h"
 #include "igd/graph_cuda.h"
 #include "igd/kernels_cuda.h"
 
 namespace igd_jni {
 
 // Every function of the CUDA library that Java calls; the names are those of its headers.
-#define IGD_CUDA_FUNCTIONS(f)                  \
-  f(igd_last_error_cuda)                       \
-  f(igd_build_info_cuda)                       \
-  f(igd_device_count_cuda)                     \
-  f(igd_loo_penultimate_workspace_cuda)        \
-  f(igd_loo_penultimate_accumulate_cuda)       \
-  f(igd_loo_penultimate_finish_cuda)           \
-  f(igd_masked_head_forward_workspace_cuda)    \
-  f(igd_masked_head_forward_cuda)              \
-  f(igd_masked_head_backward_workspace_cuda)   \
-  f(igd_masked_head_backward_cuda)             \
-  f(igd_cuda_graph_begin)                      \
-  f(igd_cuda_graph_end)                        \
-  f(igd_cuda_graph_launch)                     \
-  f(igd_cuda_graph_nodes)                      \
+// clang-format off
+#define IGD_CUDA_FUNCTIONS(f)            \
+  f(igd_last_error_cuda)                 \
+  f(igd_build_info_cuda)                 \
+  f(igd_device_count_cuda)               \
+  f(igd_device_select_cuda)              \
+  f(igd_device_name_cuda)                \
+  f(igd_loo_penultimate_accumulate_cuda) \
+  f(igd_loo_penultimate_finish_cuda)     \
+  f(igd_loo_ablate_convolution_cuda)     \
+  f(igd_loo_ablate_identity_cuda)        \
+  f(igd_loo_differences_cuda)            \
+  f(igd_masked_head_forward_cuda)        \
+  f(igd_masked_head_backward_cuda)       \
+  f(igd_cdir_score_workspace_cuda)       \
+  f(igd_cdir_score_cuda)                 \
+  f(igd_cuda_graph_begin)                \
+  f(igd_cuda_graph_end)                  \
+  f(igd_cuda_graph_launch)               \
+  f(igd_cuda_graph_nodes)                \
   f(igd_cuda_graph_free)
+// clang-format on
 
 struct CudaTable {
 #define IGD_CUDA_FIELD(name) decltype(&::name) name = nullptr;
@@ -117,7 +124,8 @@ inline int open_torch(const char* c10_cuda, const char* torch_cuda) {
       !find(streams, "_ZNK3c104cuda10CUDAStream6streamEv", &table.stream_address) ||
       !find(graphs, "_ZN2at4cuda9CUDAGraphC1Eb", &table.construct) ||
       !find(graphs, "_ZN2at4cuda9CUDAGraphD1Ev", &table.destroy) ||
-      !find(graphs, "_ZN2at4cuda9CUDAGraph13capture_beginESt4pairIyyE21cudaStreamCaptureMode", &table.begin) ||
+      !find(graphs, "_ZN2at4cuda9CUDAGraph13capture_beginESt4pairIyyE21cudaStreamCaptureMode",
+            &table.begin) ||
       !find(graphs, "_ZN2at4cuda9CUDAGraph11capture_endEv", &table.end) ||
       !find(graphs, "_ZN2at4cuda9CUDAGraph6replayEv", &table.replay)) {
     return IGD_UNSUPPORTED;

@@ -8,6 +8,7 @@ import io.github.igdefense.model.LogitLoss;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Recording;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.FusedOps;
 import io.github.igdefense.tensor.NativeRuntime;
@@ -110,10 +111,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
     try (PointerScope scope = new PointerScope()) {
       Tensor dense = Tensors.of(values, masks.classCount(), masks.units());
-      this.maskBits = Tensors.keep(dense.to(ScalarType.Byte));
+      Device device = network.device();
+      this.maskBits = Tensors.keep(device.move(dense.to(ScalarType.Byte)));
       // The type of logits.
       Dtype type = network.dtype() == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
-      this.maskValues = Tensors.keep(Tensors.to(dense, type));
+      this.maskValues = Tensors.keep(device.move(Tensors.to(dense, type)));
     }
   }
 
@@ -216,9 +218,10 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       if (fused) {
         Passes passes = passes(x);
         FusedOps.MaskedHead head = head(passes.clean(), passes.firstLogits());
-        out[0] = Tensors.keep(head.logits());
-        out[1] = Tensors.keep(head.firstLogits());
-        out[2] = Tensors.keep(head.softWeights());
+        Device origin = Device.of(x);
+        out[0] = Tensors.keep(origin.move(head.logits()));
+        out[1] = Tensors.keep(origin.move(head.firstLogits()));
+        out[2] = Tensors.keep(origin.move(head.softWeights()));
       } else {
         Forward forward = plain(x);
         out[0] = Tensors.keep(forward.logits());
@@ -270,7 +273,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               layer);
       boolean done = false;
       try {
-        MaskedHeadPass pass = fusedPass(recording, x.size(0));
+        MaskedHeadPass pass = fusedPass(recording, x.size(0), Device.of(x));
         done = true;
         return pass;
       } finally {
@@ -281,7 +284,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
   }
 
-  private MaskedHeadPass fusedPass(Recording recording, long n) {
+  private MaskedHeadPass fusedPass(Recording recording, long n, Device origin) {
     try (AutoGradMode on = new AutoGradMode(true)) {
       Tensor activation = recording.activation();
       Tensor clean = smoothing.enabled() ? activation.narrow(0, 0, n) : activation;
@@ -299,6 +302,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
           first,
           clean,
           head,
+          origin,
           gradLogits ->
               FusedOps.maskedHeadBackward(
                   gradLogits, head, clean, network.head().weight(), maskBits, temperature, own));
@@ -343,7 +347,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               new org.bytedeco.pytorch.LongOptional());
     }
     Tensor draws = noise.draw(dtype(), Tensors.shape(repeated));
-    return repeated.add(draws, new Scalar(smoothing.sigma()));
+    return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
   }
 
   private Tensor mean(Tensor logits, long images) {
@@ -373,7 +377,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
                 network.head().weight(),
                 new TensorOptional(network.head().bias()))
             : network.suffix(clean.mul(shaped), layer);
-    return new Forward(logits, z, weights);
+    Device origin = Device.of(x);
+    return new Forward(origin.move(logits), origin.move(z), origin.move(weights));
   }
 
   private void checkOpen() {

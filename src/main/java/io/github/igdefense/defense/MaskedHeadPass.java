@@ -3,6 +3,7 @@ package io.github.igdefense.defense;
 import io.github.igdefense.model.DifferentiableClassifier.ForwardPass;
 import io.github.igdefense.model.Gradients;
 import io.github.igdefense.model.Recording;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
@@ -32,6 +33,7 @@ final class MaskedHeadPass implements ForwardPass {
    * @param firstLogits attached to it; null where the head computes them itself
    * @param clean the clean images' activation
    * @param head what the kernel gave
+   * @param origin where the images are, and the logits go
    * @param backward from gradients of the logits to those of the head's inputs
    */
   MaskedHeadPass(
@@ -40,6 +42,7 @@ final class MaskedHeadPass implements ForwardPass {
       Tensor firstLogits,
       Tensor clean,
       MaskedHead head,
+      Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
     this.recording = recording;
     this.smoothed = smoothed == null ? null : Tensors.keep(smoothed);
@@ -47,7 +50,7 @@ final class MaskedHeadPass implements ForwardPass {
     this.clean = Tensors.keep(clean);
     this.head =
         new Tensor[] {
-          Tensors.keep(head.logits()),
+          Tensors.keep(origin.move(head.logits())),
           Tensors.keep(head.pooled()),
           Tensors.keep(head.firstLogits()),
           Tensors.keep(head.softWeights()),

@@ -2,6 +2,7 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -14,7 +15,7 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A network's stages in our native engine, compiled for each image size when it first comes (which
  * takes 6 bytes per parameter in float32, 2 in bfloat16, beside libtorch's own). There is none for
- * networks that the engine cannot run (float64, grouped convolutions, other non-linearities than
+ * networks that the engine cannot run (on a CUDA device, float64, grouped convolutions, other non-linearities than
  * ReLU) and on machines without the instructions it needs: they run through libtorch.
  *
  * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
@@ -72,13 +73,14 @@ final class NetworkEngine implements AutoCloseable {
    * The engine for a network, which owns the plan's scale and shift; or null where libtorch has to
    * run it, and these are freed.
    */
-  static NetworkEngine of(Plan plan, Dtype dtype, int channels) {
+  static NetworkEngine of(Plan plan, Dtype dtype, Device device, int channels) {
     NetworkEngine engine =
         new NetworkEngine(
             plan,
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
     if (dtype == Dtype.FLOAT64
+        || device.isCuda()
         || "libtorch".equals(System.getProperty(PROPERTY))
         || !CompiledNet.accelerated()
         || !engine.fits()) {

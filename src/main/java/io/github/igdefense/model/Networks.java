@@ -1,6 +1,8 @@
 package io.github.igdefense.model;
 
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.CudaRuntime;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import java.io.IOException;
 import java.io.InputStream;
@@ -109,8 +111,20 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization) {
+    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
+  }
+
+  /**
+   * Opens a network on a device.
+   *
+   * @throws InputException as {@link #open(String, String, Dtype)}
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork open(
+      String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
+    CudaRuntime.require(device);
     if (!checkpoint.startsWith(EMBEDDED)) {
-      return open(architecture, Path.of(checkpoint), dtype, normalization);
+      return open(architecture, Path.of(checkpoint), dtype, normalization, device);
     }
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
@@ -126,7 +140,7 @@ public final class Networks {
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
         Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-        return open(architecture, copy, dtype, normalization);
+        return open(architecture, copy, dtype, normalization, device);
       } finally {
         Files.deleteIfExists(copy);
       }
@@ -152,6 +166,11 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, Path checkpoint, Dtype dtype, String normalization) {
+    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
+  }
+
+  private static StagedNetwork open(
+      String architecture, Path checkpoint, Dtype dtype, String normalization, Device device) {
     Architectures.check(architecture);
     if (!normalization.equals(InputNormalizations.AUTO)) {
       InputNormalizations.parse(normalization);
@@ -170,7 +189,7 @@ public final class Networks {
           e);
     }
     try {
-      return build(architecture, file.state(), dtype, normalization, file.sha256());
+      return build(architecture, file.state(), dtype, normalization, file.sha256(), device);
     } catch (InputException e) {
       throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
@@ -184,12 +203,30 @@ public final class Networks {
    */
   public static StagedNetwork build(
       String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
+    return build(architecture, state, dtype, normalization, sha256, Device.CPU);
+  }
+
+  /**
+   * Builds a network from tensors in memory on a device.
+   *
+   * @throws InputException as {@link #describe(String, StateDict)}
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork build(
+      String architecture,
+      StateDict state,
+      Dtype dtype,
+      String normalization,
+      String sha256,
+      Device device) {
+    CudaRuntime.require(device);
     NetworkDescription net = Architectures.describe(architecture, state);
     StateDictCheck check = StateDictCheck.of(net, state);
     List<String> notes = new ArrayList<>(check.notes());
     Optional<InputNormalization> input =
         Architectures.normalization(normalization, net, state, notes);
-    return NetworkCompiler.compile(net, state, dtype, input, sha256, check.warnings(), notes);
+    return NetworkCompiler.compile(
+        net, state, dtype, device, input, sha256, check.warnings(), notes);
   }
 
   /**
@@ -201,7 +238,14 @@ public final class Networks {
       String architecture, int inputChannels, int width, int classCount, long seed, Dtype dtype) {
     NetworkDescription net = Architectures.describe(architecture, inputChannels, width, classCount);
     return NetworkCompiler.compile(
-        net, randomState(net, seed), dtype, net.normalization(), "random", List.of(), List.of());
+        net,
+        randomState(net, seed),
+        dtype,
+        Device.CPU,
+        net.normalization(),
+        "random",
+        List.of(),
+        List.of());
   }
 
   /**

@@ -2,6 +2,7 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.nio.file.Path;
@@ -220,6 +221,7 @@ public final class TorchScriptNetworks {
     return StagedNetwork.withoutHead(
         ARCHITECTURE,
         dtype,
+        Device.CPU,
         input.channels,
         ImageSize.exactly(input.size),
         List.of(
