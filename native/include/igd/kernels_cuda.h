@@ -82,8 +82,8 @@ IGD_API igd_status igd_loo_differences_cuda(int dtype, const void* logits, int64
                                             int64_t pairs, int signed_difference, double* out, void* stream);
 
 /*
- * igd_masked_head_forward on the device. first_logits_in and all outputs: accumulator. U + K at most 10,000
- * (float64: 5,000), IGD_UNSUPPORTED above. 1 launch.
+ * igd_masked_head_forward on the device. first_logits_in and all outputs: accumulator. U + 2*K at most 12,000
+ * (float64: 6,000), IGD_UNSUPPORTED above. 1 launch.
  */
 IGD_API igd_status igd_masked_head_forward_cuda(
     int dtype, const void* a, int64_t stride_n, int64_t stride_u, int64_t stride_s, int64_t n, int64_t u,
@@ -93,7 +93,7 @@ IGD_API igd_status igd_masked_head_forward_cuda(
 
 /*
  * igd_masked_head_backward on the device. weight and grad_a are of `dtype`, all other arrays: accumulator.
- * U + K at most 10,000 (float64: 5,000), IGD_UNSUPPORTED above. 1 launch.
+ * U + 2*K at most 12,000 (float64: 6,000), IGD_UNSUPPORTED above. 1 launch.
  */
 IGD_API igd_status igd_masked_head_backward_cuda(int dtype, const void* grad_logits, const void* pooled,
                                                  const void* soft_weights, const void* soft_mask,
