@@ -4,6 +4,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
@@ -74,16 +75,16 @@ final class ModelOptions {
   /** The same in another arithmetic than {@code --dtype}. */
   StagedNetwork open(Dtype dtype) {
     boolean exported = torchscript.chosen(arch, checkpoint);
-    compute.apply();
+    Device device = compute.applyDevice();
     if (exported) {
       if (!inputNormalization.equals(InputNormalizations.AUTO)) {
         throw new InputException(
             "--input-normalization does not apply to --arch torchscript: what was exported does"
                 + " its own");
       }
-      return torchscript.open(checkpoint, dtype);
+      return torchscript.open(checkpoint, dtype, device);
     }
-    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
+    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization, device);
     network.warnings().forEach(new Output()::warn);
     return network;
   }
@@ -102,8 +103,9 @@ final class ModelOptions {
       return null;
     }
     return torchscript.chosen(arch, checkpoint)
-        ? torchscript.open(checkpoint, Dtype.FLOAT32)
-        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization);
+        ? torchscript.open(checkpoint, Dtype.FLOAT32, compute.device())
+        : Networks.open(
+            arch, checkpoint, Dtype.FLOAT32, inputNormalization, compute.device());
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */

@@ -9,6 +9,7 @@ import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Recording;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Device;
+import io.github.igdefense.tensor.DevicePipeline;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.FusedOps;
 import io.github.igdefense.tensor.NativeRuntime;
@@ -234,7 +235,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
 
   @Override
   public Tensor logits(Tensor x) {
-    return Tensors.scoped(() -> forward(x).logits());
+    if (smoothing.enabled()) {
+      return Tensors.scoped(() -> forward(x).logits());
+    }
+    return DevicePipeline.map(
+        network.device(), x, part -> Tensors.scoped(() -> forward(part).logits()));
   }
 
   @Override

@@ -28,6 +28,11 @@ public final class CudaRuntime {
   /** Classifier of the jar with our CUDA kernels. */
   public static final String CLASSIFIER = "linux-x86_64-cuda";
 
+  /** What is known of computing on a GPU; for every report of such a run. */
+  public static final String STATUS =
+      "igdefense's CUDA code was compiled and emulated, but never run on a GPU by its authors: check"
+          + " with scripts/gpu_check.sh";
+
   private static final String KERNELS =
       "/io/github/igdefense/kernels/" + "linux-x86_64" + "/libigd_kernels_cuda.so";
   private static final String HELP = "; see docs/cuda.md, or compute with --device cpu";
@@ -219,6 +224,19 @@ public final class CudaRuntime {
     if (device.isCuda()) {
       torch.cuda_synchronize(device.index());
     }
+  }
+
+  /**
+   * A device for reports: its name, and what has run on a GPU so far, as every result of one should
+   * say.
+   */
+  public static String describe(Device device) {
+    return device
+        + " ("
+        + text(IgdKernels.igd_jni_cuda_device_name(device.index()))
+        + "; "
+        + STATUS
+        + ")";
   }
 
   /** Names of the devices, such as for reports; empty without one. */

@@ -8,6 +8,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BoolOptional;
 import org.bytedeco.pytorch.DeviceOptional;
+import org.bytedeco.pytorch.JitModule;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -157,6 +158,14 @@ public record Device(int index) {
           host.copy_(tensor, false);
           return host;
         });
+  }
+
+  /** Moves the parameters and buffers of a TorchScript module here. */
+  public void move(JitModule module) {
+    CudaRuntime.require(this);
+    if (isCuda()) {
+      module.to(torch());
+    }
   }
 
   private Tensor to(Tensor tensor, boolean queued) {
