@@ -214,17 +214,34 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   public Forward forward(Tensor x) {
     checkOpen();
     Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope()) {
+      Forward forward = forward(x, draws(x));
+      out[0] = Tensors.keep(forward.logits());
+      out[1] = Tensors.keep(forward.firstLogits());
+      out[2] = Tensors.keep(forward.softWeights());
+    }
+    return new Forward(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  /**
+   * Both passes with given noise.
+   *
+   * @param draws of {@link #draws}
+   */
+  Forward forward(Tensor x, Tensor draws) {
+    checkOpen();
+    Tensor[] out = new Tensor[3];
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       if (fused) {
-        Passes passes = passes(x);
+        Passes passes = passes(x, draws);
         FusedOps.MaskedHead head = head(passes.clean(), passes.firstLogits());
         Device origin = Device.of(x);
         out[0] = Tensors.keep(origin.move(head.logits()));
         out[1] = Tensors.keep(origin.move(head.firstLogits()));
         out[2] = Tensors.keep(origin.move(head.softWeights()));
       } else {
-        Forward forward = plain(x);
+        Forward forward = plain(x, draws);
         out[0] = Tensors.keep(forward.logits());
         out[1] = Tensors.keep(forward.firstLogits());
         out[2] = Tensors.keep(forward.softWeights());
@@ -245,13 +262,13 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
     checkOpen();
-    return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
+    return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf, draws(leaf)).logits(), loss);
   }
 
   @Override
   public ForwardPass record(Tensor x) {
     checkOpen();
-    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf).logits());
+    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf, draws(leaf)).logits());
   }
 
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
@@ -274,7 +291,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     try (PointerScope scope = new PointerScope()) {
       Recording recording =
           network.recordPrefix(
-              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach())), 0) : x,
+              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach(), draws(x))), 0)
+                  : x,
               layer);
       boolean done = false;
       try {
@@ -328,20 +346,30 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
    */
   private record Passes(Tensor clean, Tensor firstLogits) {}
 
-  private Passes passes(Tensor x) {
+  private Passes passes(Tensor x, Tensor draws) {
     if (!smoothing.enabled()) {
       return new Passes(network.prefix(x, layer), null);
     }
     long n = x.size(0);
-    Tensor both = torch.cat(Tensors.vector(x, noisy(x)), 0);
+    Tensor both = torch.cat(Tensors.vector(x, noisy(x, draws)), 0);
     Tensor activation = network.prefix(both, layer);
     Tensor clean = activation.narrow(0, 0, n);
     Tensor smoothed = activation.narrow(0, n, n * smoothing.samples());
     return new Passes(clean, mean(network.suffix(smoothed, layer), n));
   }
 
+  /** Noise [N·n_s,C,H,W] for images x, in the caller's scope; null without smoothing. */
+  Tensor draws(Tensor x) {
+    if (!smoothing.enabled()) {
+      return null;
+    }
+    long[] shape = Tensors.shape(x);
+    shape[0] *= smoothing.samples();
+    return noise.draw(dtype(), shape);
+  }
+
   /** x repeated n_s times, image by image, plus σ·v: row i·n_s + s is draw s of image i. */
-  private Tensor noisy(Tensor x) {
+  private Tensor noisy(Tensor x, Tensor draws) {
     long samples = smoothing.samples();
     Tensor repeated = x;
     if (samples > 1) {
@@ -351,7 +379,6 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               new org.bytedeco.pytorch.LongOptional(0),
               new org.bytedeco.pytorch.LongOptional());
     }
-    Tensor draws = noise.draw(dtype(), Tensors.shape(repeated));
     return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
   }
 
@@ -364,8 +391,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   /**
    * Both passes with libtorch's operations, for any layer; differentiable where grad mode is on.
    */
-  private Forward plain(Tensor x) {
-    Passes passes = passes(x);
+  private Forward plain(Tensor x, Tensor draws) {
+    Passes passes = passes(x, draws);
     Tensor z =
         passes.firstLogits() != null ? passes.firstLogits() : network.suffix(passes.clean(), layer);
     Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);

@@ -59,7 +59,7 @@ public record Device(int index) {
       return cuda(text.equals("cuda") ? 0 : Integer.parseInt(text.substring("cuda:".length())));
     }
     throw new IllegalArgumentException(
-        "expected a device cpu, cuda or cuda:i (several: cuda:0,cuda:1), got '" + text + "'");
+        "expected a device cpu or cuda[:i], got '" + text + "'");
   }
 
   /**

@@ -169,8 +169,8 @@ class CliBadInputTest {
         new Case(PREDICT + GOOD + "--threads 5000", "--threads", "5000"),
         new Case(PREDICT + GOOD + "--batch-size 0", "--batch-size", "0"),
         new Case(PREDICT + GOOD + "--dtype float16", "float32, float64 or bfloat16", "float16"),
-        new Case(PREDICT + GOOD + "--device cuda", "cuda", "CPU only", "--device cpu"),
-        new Case(PREDICT + GOOD + "--device cuda:1", "cuda:1", "--device cpu"),
+        new Case(PREDICT + GOOD + "--device cuda:99", "cannot compute on cuda:99", "--device cpu"),
+        new Case(PREDICT + GOOD + "--device cuda:0,cuda:1", "one device", "igd rank merge"),
         new Case(PREDICT + GOOD + "--device tpu", "cuda[:i]", "'tpu'"),
         new Case("bench --repetitions 2", "--repetitions", "2"),
         // The command line itself.

@@ -29,7 +29,8 @@ class DiagnosticsTest {
     assertThat(diagnostics.libraries().libtorch())
         .anyMatch(path -> path.endsWith("libtorch_cpu.so"));
     assertThat(diagnostics.libraries().duplicated()).isEmpty();
-    assertThat(diagnostics.cuda().available()).isEqualTo(NativeRuntime.cudaAvailable());
+    assertThat(diagnostics.cuda().available()).isEqualTo(CudaRuntime.problem() == null);
+    assertThat(diagnostics.cuda().libraries()).isEqualTo(CudaLibraries.find());
     if (!diagnostics.cuda().available()) {
       assertThat(diagnostics.cuda().reason()).isNotBlank();
     }
