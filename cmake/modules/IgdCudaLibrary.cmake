@@ -10,6 +10,10 @@ add_library(igd_kernels_cuda SHARED
   "${IGD_NATIVE}/cuda/runtime.cu"
   "${IGD_NATIVE}/cuda/device.cu"
   "${IGD_NATIVE}/cuda/graph.cu"
+  "${IGD_NATIVE}/cuda/apgd_step.cu"
+  "${IGD_NATIVE}/cuda/cdir_score.cu"
+  "${IGD_NATIVE}/cuda/loo_interior.cu"
+  "${IGD_NATIVE}/cuda/masked_activation.cu"
   "${IGD_NATIVE}/cuda/loo_penultimate.cu"
   "${IGD_NATIVE}/cuda/masked_head.cu")
 target_include_directories(igd_kernels_cuda PUBLIC

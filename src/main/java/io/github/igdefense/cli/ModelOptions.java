@@ -104,8 +104,7 @@ final class ModelOptions {
     }
     return torchscript.chosen(arch, checkpoint)
         ? torchscript.open(checkpoint, Dtype.FLOAT32, compute.device())
-        : Networks.open(
-            arch, checkpoint, Dtype.FLOAT32, inputNormalization, compute.device());
+        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization, compute.device());
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */

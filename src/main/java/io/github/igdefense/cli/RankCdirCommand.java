@@ -279,8 +279,8 @@ final class RankCdirCommand implements Callable<Integer> {
   private Units collect(ImageSet images, Map<String, Object> parameters) {
     parameters.put("pool", pool);
     parameters.put("point", point);
-    try (StagedNetwork network = Networks.open(
-                arch, checkpoint, dtype, InputNormalizations.AUTO, compute.device());
+    try (StagedNetwork network =
+            Networks.open(arch, checkpoint, dtype, InputNormalizations.AUTO, compute.device());
         Output.Progress bar = output.progress("activations", images.size())) {
       List<String> names = layers == null ? List.of(network.penultimate().name()) : layers;
       Map<String, String> stages = new LinkedHashMap<>();

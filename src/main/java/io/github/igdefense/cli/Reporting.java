@@ -157,7 +157,8 @@ final class Reporting {
             data.limit == null ? images.size() : data.limit,
             images.size())
         .preprocessing(images.preprocessing())
-        .machine(CpuTopology.modelName(), model.compute.deviceDescription(), NativeRuntime.threads())
+        .machine(
+            CpuTopology.modelName(), model.compute.deviceDescription(), NativeRuntime.threads())
         .arithmetic(network.dtype().toString(), Version.libtorch())
         .seed(model.compute.seed)
         .build();

@@ -21,7 +21,8 @@ import org.slf4j.LoggerFactory;
  * and on the processor, it computes as {@link IgDefense} does; a warning says so once.
  *
  * <p>Noise of the smoothed pass is drawn afresh for every call, as without graphs. Owns the graphs
- * and their memory until {@link #close}; the defense is not owned. Calls are done one after another.
+ * and their memory until {@link #close}; the defense is not owned. Calls are done one after
+ * another.
  */
 public final class GraphedDefense implements Classifier, AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(GraphedDefense.class);

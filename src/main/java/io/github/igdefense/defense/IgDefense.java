@@ -262,7 +262,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
     checkOpen();
-    return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf, draws(leaf)).logits(), loss);
+    return fused
+        ? fusedGradient(x, loss)
+        : Gradients.of(x, leaf -> plain(leaf, draws(leaf)).logits(), loss);
   }
 
   @Override
@@ -291,7 +293,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     try (PointerScope scope = new PointerScope()) {
       Recording recording =
           network.recordPrefix(
-              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach(), draws(x))), 0)
+              smoothing.enabled()
+                  ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach(), draws(x))), 0)
                   : x,
               layer);
       boolean done = false;

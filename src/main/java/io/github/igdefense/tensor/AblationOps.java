@@ -12,9 +12,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Our native kernels of leave-one-out inside a network, on libtorch tensors: they write a block of
  * P pairs (unit left out, image) at once. Float32, float64 and bfloat16.
  *
- * <p>Where activations are on a CUDA device, our CUDA kernels run there, on libtorch's current stream.
- * Results are channels-last and come in the caller's scope. Threads: any number of calls may run
- * at the same time. A refused argument is an {@link IllegalArgumentException}.
+ * <p>Where activations are on a CUDA device, our CUDA kernels run there, on libtorch's current
+ * stream. Results are channels-last and come in the caller's scope. Threads: any number of calls
+ * may run at the same time. A refused argument is an {@link IllegalArgumentException}.
  */
 public final class AblationOps {
   private static final long LARGEST_KERNEL = 7;

@@ -27,12 +27,7 @@ final class CudaAblationOps {
     ScalarType type = base.scalar_type().intern();
     Tensor out =
         device.empty(
-            type,
-            Tensors.channelsLast(),
-            pairs.size(),
-            base.size(1),
-            base.size(2),
-            base.size(3));
+            type, Tensors.channelsLast(), pairs.size(), base.size(1), base.size(2), base.size(3));
     CudaRuntime.on(
         device,
         () -> {

@@ -46,8 +46,7 @@ public final class CudaGraph implements AutoCloseable {
         () -> {
           DeviceGuardImplInterface guard = torch.getDeviceGuardImpl(DeviceType.CUDA);
           CudaRuntime.synchronize(device);
-          Stream before =
-              guard.exchangeStream(guard.getStreamFromGlobalPool(device.torch()));
+          Stream before = guard.exchangeStream(guard.getStreamFromGlobalPool(device.torch()));
           try {
             for (int i = 0; i < WARM_UP; i++) {
               try (PointerScope scope = new PointerScope()) {

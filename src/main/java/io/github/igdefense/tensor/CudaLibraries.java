@@ -71,8 +71,8 @@ public final class CudaLibraries {
    * @param name as other libraries ask for it
    * @param path of the file, links resolved; null where there is none
    * @param version as the file's name tells it, such as {@code 9.19.0}; null without a file
-   * @param problem why the file cannot be used, or what it needs that is missing; null where nothing
-   *     is wrong
+   * @param problem why the file cannot be used, or what it needs that is missing; null where
+   *     nothing is wrong
    * @param install what brings it
    */
   public record Library(String name, String path, String version, String problem, String install) {
@@ -111,10 +111,7 @@ public final class CudaLibraries {
     return byRemedy.entrySet().stream()
         .map(
             entry ->
-                "missing "
-                    + String.join(", ", entry.getValue())
-                    + ": install "
-                    + entry.getKey())
+                "missing " + String.join(", ", entry.getValue()) + ": install " + entry.getKey())
         .collect(Collectors.joining("; "));
   }
 

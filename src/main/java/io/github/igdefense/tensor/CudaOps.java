@@ -134,8 +134,7 @@ final class CudaOps {
         device,
         () -> {
           ScalarType type = activation.scalar_type().intern();
-          Strided a =
-              Strided.of(activation, type == ScalarType.Double ? type : ScalarType.Float);
+          Strided a = Strided.of(activation, type == ScalarType.Double ? type : ScalarType.Float);
           Tensor y = device.move(labels).contiguous();
           Tensor sums = device.zeros(ScalarType.Double, Tensors.shape(classSums));
           Tensor counts = device.zeros(ScalarType.Long, Tensors.shape(classCounts));

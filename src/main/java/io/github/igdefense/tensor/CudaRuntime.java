@@ -3,6 +3,7 @@ package io.github.igdefense.tensor;
 import io.github.igdefense.kernels.binding.IgdKernels;
 import java.io.File;
 import java.io.IOException;
+import java.net.URI;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,8 +31,8 @@ public final class CudaRuntime {
 
   /** What is known of computing on a GPU; for every report of such a run. */
   public static final String STATUS =
-      "igdefense's CUDA code was compiled and emulated, but never run on a GPU by its authors: check"
-          + " with scripts/gpu_check.sh";
+      "igdefense's CUDA code was compiled and emulated, but never run on a GPU by its authors:"
+          + " check with scripts/gpu_check.sh";
 
   private static final String KERNELS =
       "/io/github/igdefense/kernels/" + "linux-x86_64" + "/libigd_kernels_cuda.so";
@@ -53,8 +54,8 @@ public final class CudaRuntime {
   }
 
   /**
-   * Makes a device ready for computing: nothing to do for the processor; for a CUDA device opens our
-   * kernels and sets libtorch to full float32 products (no TF32) and deterministic algorithms.
+   * Makes a device ready for computing: nothing to do for the processor; for a CUDA device opens
+   * our kernels and sets libtorch to full float32 products (no TF32) and deterministic algorithms.
    *
    * @throws DeviceException naming the library or device that is missing, and what to do
    */
@@ -88,8 +89,7 @@ public final class CudaRuntime {
   private static String open() {
     String missing = CudaLibraries.missing(CudaLibraries.find());
     if (!gpuLibtorch() || !gpuKernels()) {
-      return notOnClassPath()
-          + (missing == null ? "" : "; besides, on this machine: " + missing);
+      return notOnClassPath() + (missing == null ? "" : "; besides, on this machine: " + missing);
     }
     if (missing != null) {
       return missing;
@@ -157,7 +157,7 @@ public final class CudaRuntime {
 
   private static String unpacked(URL resource) throws IOException {
     if (resource.getProtocol().equals("file")) {
-      return Path.of(resource.getPath()).toString();
+      return Path.of(URI.create(resource.toString())).toString();
     }
     return Loader.cacheResource(resource).getPath();
   }

@@ -58,8 +58,7 @@ public record Device(int index) {
     if (text.matches("cuda(:\\d{1,3})?")) {
       return cuda(text.equals("cuda") ? 0 : Integer.parseInt(text.substring("cuda:".length())));
     }
-    throw new IllegalArgumentException(
-        "expected a device cpu or cuda[:i], got '" + text + "'");
+    throw new IllegalArgumentException("expected a device cpu or cuda[:i], got '" + text + "'");
   }
 
   /**
@@ -134,8 +133,8 @@ public record Device(int index) {
   /**
    * The tensor here, in the caller's scope: itself if it is here already. Differentiable.
    *
-   * <p>What is not part of an autograd graph goes through page-locked memory: to a CUDA device it is
-   * queued on the current stream, without waiting; from there the call waits for it.
+   * <p>What is not part of an autograd graph goes through page-locked memory: to a CUDA device it
+   * is queued on the current stream, without waiting; from there the call waits for it.
    */
   public Tensor move(Tensor tensor) {
     Device from = of(tensor);

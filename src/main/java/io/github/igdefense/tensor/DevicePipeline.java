@@ -26,11 +26,13 @@ public final class DevicePipeline {
   private DevicePipeline() {}
 
   /**
-   * {@code body} of a batch, part by part where that pays: a CUDA device, images on the processor, at
-   * least two parts. Elsewhere {@code body} gets the batch as it is. To be used without autograd.
+   * {@code body} of a batch, part by part where that pays: a CUDA device, images on the processor,
+   * at least two parts. Elsewhere {@code body} gets the batch as it is. To be used without
+   * autograd.
    *
    * @param x images [N,…]
-   * @param body from images [M,…] to a result [M,…]; an image's result must not depend on the others
+   * @param body from images [M,…] to a result [M,…]; an image's result must not depend on the
+   *     others
    * @return [N,…] where x is, in the caller's scope
    */
   public static Tensor map(Device device, Tensor x, UnaryOperator<Tensor> body) {

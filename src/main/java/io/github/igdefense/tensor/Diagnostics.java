@@ -132,6 +132,7 @@ public record Diagnostics(
           "IGD_ISA",
           "LD_LIBRARY_PATH",
           "LD_PRELOAD");
+
   /** libtorch and its libraries, unpacked. */
   private static final long CACHE_BYTES = 450L << 20;
 

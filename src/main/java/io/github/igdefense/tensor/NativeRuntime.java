@@ -130,8 +130,8 @@ public final class NativeRuntime {
   }
 
   /**
-   * CUDA's libraries from folders that the dynamic linker does not search: once loaded by path, they
-   * are found by name. One that cannot be loaded is left to {@link CudaLibraries} to report.
+   * CUDA's libraries from folders that the dynamic linker does not search: once loaded by path,
+   * they are found by name. One that cannot be loaded is left to {@link CudaLibraries} to report.
    */
   private static void preloadCuda() {
     for (Path library : CudaLibraries.toPreload()) {

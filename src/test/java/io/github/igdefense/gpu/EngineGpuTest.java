@@ -29,7 +29,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 
-/** Ranking, defended logits, CUDA graphs and Auto-PGD on a device against float64 on the processor. */
+/**
+ * Ranking, defended logits, CUDA graphs and Auto-PGD on a device against float64 on the processor.
+ */
 @RequiresGpu
 class EngineGpuTest {
   private static final int IMAGES = 200;

@@ -23,8 +23,13 @@ class KernelParityGpuTest {
   /** N, U, side, K, channels-last. */
   @ParameterizedTest
   @CsvSource({
-    "1,1,1,2,false", "3,31,4,10,true", "5,64,8,10,false", "2,257,3,7,true", "64,512,4,10,true",
-    "16,640,8,100,true", "4,2048,7,1000,true"
+    "1,1,1,2,false",
+    "3,31,4,10,true",
+    "5,64,8,10,false",
+    "2,257,3,7,true",
+    "64,512,4,10,true",
+    "16,640,8,100,true",
+    "4,2048,7,1000,true"
   })
   void maskedHeadAndLeaveOneOut(int n, int u, int side, int k, boolean channelsLast) {
     try (PointerScope scope = new PointerScope()) {
@@ -41,8 +46,7 @@ class KernelParityGpuTest {
       for (ScalarType type : new ScalarType[] {ScalarType.Double, ScalarType.Float}) {
         double tolerance = type == ScalarType.Double ? 1e-11 : 2e-4;
         for (Tensor first : new Tensor[] {null, z}) {
-          FusedOps.MaskedHead expected =
-              FusedOps.maskedHead(a, weight, bias, masks, 0.5, first);
+          FusedOps.MaskedHead expected = FusedOps.maskedHead(a, weight, bias, masks, 0.5, first);
           Tensor there = CUDA.move(a.to(type));
           Tensor w = CUDA.move(weight.to(type));
           Tensor m = CUDA.move(masks);
@@ -74,8 +78,7 @@ class KernelParityGpuTest {
   private static Tensor[] sums(Tensor a, long[] classes, int k, int u) {
     Tensor sums = Device.CPU.zeros(ScalarType.Double, k, u);
     Tensor counts = Device.CPU.zeros(ScalarType.Long, k);
-    FusedOps.looPenultimateAccumulate(
-        a, Tensors.of(classes, classes.length), false, sums, counts);
+    FusedOps.looPenultimateAccumulate(a, Tensors.of(classes, classes.length), false, sums, counts);
     return new Tensor[] {sums, counts};
   }
 
@@ -93,12 +96,19 @@ class KernelParityGpuTest {
       long[] units = random.longs(9, 0, u).toArray();
       long[] images = random.longs(9, 0, n).toArray();
       AblationOps.Pairs pairs =
-          new AblationOps.Pairs(
-              Tensors.of(units, units.length), Tensors.of(images, images.length));
+          new AblationOps.Pairs(Tensors.of(units, units.length), Tensors.of(images, images.length));
       Tensor expected =
           AblationOps.convolution(
-              base, input, null, AblationOps.pack(weight, groups), kernel, stride, padding, groups,
-              true, pairs);
+              base,
+              input,
+              null,
+              AblationOps.pack(weight, groups),
+              kernel,
+              stride,
+              padding,
+              groups,
+              true,
+              pairs);
       Tensor actual =
           AblationOps.convolution(
               CUDA.move(base.to(ScalarType.Float)),
@@ -112,8 +122,7 @@ class KernelParityGpuTest {
               true,
               pairs);
       close(expected, actual, 1e-5);
-      close(
-          AblationOps.identity(input, pairs), AblationOps.identity(CUDA.move(input), pairs), 0);
+      close(AblationOps.identity(input, pairs), AblationOps.identity(CUDA.move(input), pairs), 0);
     }
   }
 

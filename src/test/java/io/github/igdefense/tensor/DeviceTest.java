@@ -19,15 +19,26 @@ class DeviceTest {
     assertThat(Device.parse("cpu")).isEqualTo(Device.CPU).hasToString("cpu");
     assertThat(Device.parse("cuda")).isEqualTo(Device.cuda(0)).hasToString("cuda:0");
     assertThat(Device.parse("cuda:12")).isEqualTo(Device.cuda(12)).hasToString("cuda:12");
-    assertThat(Device.parseList("cuda:0, cuda:2"))
-        .containsExactly(Device.cuda(0), Device.cuda(2));
+    assertThat(Device.parseList("cuda:0, cuda:2")).containsExactly(Device.cuda(0), Device.cuda(2));
     assertThat(Device.toString(List.of(Device.cuda(0), Device.cuda(2)))).isEqualTo("cuda:0,cuda:2");
   }
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"", "gpu", "CUDA", "cuda:", "cuda:-1", "cuda:128", "cuda:1x", "cpu:0", "cpu,cuda",
-          "cuda:1,cuda:1", "cuda,", "cuda:9999"})
+      strings = {
+        "",
+        "gpu",
+        "CUDA",
+        "cuda:",
+        "cuda:-1",
+        "cuda:128",
+        "cuda:1x",
+        "cpu:0",
+        "cpu,cuda",
+        "cuda:1,cuda:1",
+        "cuda,",
+        "cuda:9999"
+      })
   void otherNamesAreRefused(String text) {
     assertThatThrownBy(() -> Device.parseList(text)).isInstanceOf(IllegalArgumentException.class);
   }

@@ -11,8 +11,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
  *
  * <p>The binding is made from {@code native/jni/igd_jni.h} and {@code igd_jni_cuda.h}, whose
  * functions take addresses as 64-bit integers, so that a call from Java allocates no pointer
- * wrapper. The CUDA library is no part of the link: it is opened at run time where it is wanted. libgomp is the one that
- * libtorch carries: the process has one OpenMP runtime.
+ * wrapper. The CUDA library is no part of the link: it is opened at run time where it is wanted.
+ * libgomp is the one that libtorch carries: the process has one OpenMP runtime.
  */
 @Properties(
     value =
