@@ -6,16 +6,11 @@ list(APPEND CMAKE_CUDA_ARCHITECTURES "${_newest}-virtual")
 set(CMAKE_CUDA_COMPILER "${IGD_NVCC}")
 enable_language(CUDA)
 
-add_library(igd_kernels_cuda SHARED
-  "${IGD_NATIVE}/cuda/runtime.cu"
-  "${IGD_NATIVE}/cuda/device.cu"
-  "${IGD_NATIVE}/cuda/graph.cu"
-  "${IGD_NATIVE}/cuda/apgd_step.cu"
-  "${IGD_NATIVE}/cuda/cdir_score.cu"
-  "${IGD_NATIVE}/cuda/loo_interior.cu"
-  "${IGD_NATIVE}/cuda/masked_activation.cu"
-  "${IGD_NATIVE}/cuda/loo_penultimate.cu"
-  "${IGD_NATIVE}/cuda/masked_head.cu")
+add_library(igd_kernels_cuda SHARED "${IGD_NATIVE}/cuda/device.cu" "${IGD_NATIVE}/cuda/graph.cu")
+include(IgdCudaSources)
+foreach(_name IN LISTS IGD_CUDA_SOURCES)
+  target_sources(igd_kernels_cuda PRIVATE "${IGD_NATIVE}/cuda/${_name}.cu")
+endforeach()
 target_include_directories(igd_kernels_cuda PUBLIC
   "$<BUILD_INTERFACE:${IGD_NATIVE}/include>" "$<INSTALL_INTERFACE:include>")
 list(JOIN IGD_CUDA_ARCHITECTURES " " _names)
@@ -29,6 +24,8 @@ target_compile_options(igd_kernels_cuda PRIVATE
 target_link_options(igd_kernels_cuda PRIVATE -Wl,--no-undefined)
 set_target_properties(igd_kernels_cuda PROPERTIES
   CUDA_STANDARD 17 CUDA_RUNTIME_LIBRARY Static CUDA_SEPARABLE_COMPILATION OFF NO_SONAME ON)
+
+include(IgdCudaEvidence)
 
 # A component of its own: `cmake --install BUILD --component cuda` leaves the CPU library alone.
 install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT cuda)

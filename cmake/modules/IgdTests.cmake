@@ -10,15 +10,11 @@ add_executable(igd_kernel_tests
 target_link_libraries(igd_kernel_tests PRIVATE igd_kernels igd_flags Threads::Threads)
 
 # The CUDA launchers and kernel bodies, compiled by the C++ compiler against an emulation of CUDA's execution
-# model. Not under the thread sanitizer, which would have to be told of every switch of fibers.
-if(NOT IGD_SANITIZER STREQUAL "thread" AND EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
-  set(_cuda_sources
-    "${IGD_NATIVE}/cuda/runtime.cu"
-    "${IGD_NATIVE}/cuda/loo_penultimate.cu"
-    "${IGD_NATIVE}/cuda/masked_head.cu")
+# model.
+if(EXISTS "${IGD_NATIVE}/cuda/runtime.cu")
+  include(IgdCudaSources)
   add_library(igd_cuda_emulated STATIC EXCLUDE_FROM_ALL "${IGD_NATIVE}/test/cuda_emulation.cpp")
-  foreach(_source IN LISTS _cuda_sources)
-    get_filename_component(_name "${_source}" NAME_WE)
+  foreach(_name IN LISTS IGD_CUDA_SOURCES)
     set(_wrapper "${CMAKE_BINARY_DIR}/emulated/${_name}.cpp")
     file(CONFIGURE OUTPUT "${_wrapper}" CONTENT "#include \"cuda_emulation.h\"\n\n#include \"${_name}.cu\"\n")
     target_sources(igd_cuda_emulated PRIVATE "${_wrapper}")
@@ -28,10 +24,25 @@ if(NOT IGD_SANITIZER STREQUAL "thread" AND EXISTS "${IGD_NATIVE}/cuda/runtime.cu
   target_compile_definitions(igd_cuda_emulated PRIVATE
     IGD_CUDA_EMULATION IGD_VERSION="${PROJECT_VERSION}" IGD_CUDA_ARCHITECTURES="none")
   target_link_libraries(igd_cuda_emulated PRIVATE igd_flags)
-  target_sources(igd_kernel_tests PRIVATE "${IGD_NATIVE}/test/test_cuda_emulated.cpp")
+  if(IGD_SANITIZER STREQUAL "thread")
+    # The scheduler orders nothing: it tells the sanitizer of its fibers and of the barriers by hand.
+    set_source_files_properties("${IGD_NATIVE}/test/cuda_emulation.cpp" PROPERTIES
+      COMPILE_OPTIONS "-fno-sanitize=thread" COMPILE_DEFINITIONS IGD_EMULATION_TSAN)
+  endif()
+  target_sources(igd_kernel_tests PRIVATE
+    "${IGD_NATIVE}/test/kernel_cases.cpp"
+    "${IGD_NATIVE}/test/test_cuda_emulated.cpp"
+    "${IGD_NATIVE}/test/test_cuda_traffic.cpp")
   target_compile_definitions(igd_kernel_tests PRIVATE IGD_CUDA_EMULATION)
   target_link_libraries(igd_kernel_tests PRIVATE igd_cuda_emulated)
+  add_test(NAME kernel_cases COMMAND igd_kernel_tests kernel_cases)
   add_test(NAME cuda_emulated COMMAND igd_kernel_tests cuda_emulated)
+  add_test(NAME cuda_traffic COMMAND igd_kernel_tests cuda_traffic)
+  set_tests_properties(cuda_traffic PROPERTIES ENVIRONMENT "IGD_TRAFFIC_TSV=${CMAKE_BINARY_DIR}/cuda_traffic.tsv")
+endif()
+
+if(IGD_WITH_CUDA)
+  add_test(NAME cuda_ptx COMMAND bash "${IGD_NATIVE}/test/check_ptx.sh" ${IGD_PTX_FILES} COMMAND_EXPAND_LISTS)
 endif()
 
 add_executable(igd_bench_kernels "${IGD_NATIVE}/test/bench_kernels.cpp")

@@ -84,8 +84,8 @@ void image(const MaskedActivation<T>& k, int64_t n) {
     return;
   }
   for (int64_t c = 0; c < k.c; ++c) {
-    const Acc sum = run<T, kBackward, false>(k, start + c * k.s, k.s, mask == nullptr ? nullptr : mask + c,
-                                             nullptr);
+    const Acc sum =
+        run<T, kBackward, false>(k, start + c * k.s, k.s, mask == nullptr ? nullptr : mask + c, nullptr);
     if (sums != nullptr) sums[c] = sum;
   }
 }

@@ -86,8 +86,8 @@ igd_status igd_cdir_score_cuda(int dtype, const void* p, int64_t n, int64_t k, d
     d.lambda = lambda;
     d.scores = scores;
     d.row_max = static_cast<A*>(workspace);
-    d.row_factor = reinterpret_cast<A*>(static_cast<char*>(workspace) +
-                                        aligned(n * static_cast<int64_t>(sizeof(A))));
+    d.row_factor =
+        reinterpret_cast<A*>(static_cast<char*>(workspace) + aligned(n * static_cast<int64_t>(sizeof(A))));
     const bool vectors = k % V == 0 && aligned16(p);
     return vectors ? start<T, V>(function, stream, d) : start<T, 1>(function, stream, d);
   });

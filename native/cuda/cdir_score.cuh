@@ -140,7 +140,8 @@ __global__ void cdir_units(CdirScore<T> d) {
   IGD_SHARED(double, shared, kWarps);
   IGD_SHARED(double, partial, kThreads* V);
   const int64_t unit = blockIdx.x / d.tiles;
-  const int column = static_cast<int>(threadIdx.x) % d.columns, part = static_cast<int>(threadIdx.x) / d.columns;
+  const int column = static_cast<int>(threadIdx.x) % d.columns,
+            part = static_cast<int>(threadIdx.x) / d.columns;
   const int parts = kThreads / d.columns;
   const int64_t concept_ = (blockIdx.x % d.tiles * d.columns + column) * V;
   const bool valid = part < parts && concept_ < d.k;
@@ -205,8 +206,8 @@ __global__ void cdir_prior(double* scores, int64_t units, int64_t k, double lamb
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int64_t concept_ = static_cast<int64_t>(blockIdx.x) * kWarp + lane;
   const bool valid = concept_ < k;
-  double* column = scores + (valid ? concept_ : 0);
-  double highest = get_raw(column);
+  double* column = scores + concept_;
+  double highest = valid ? get_raw(column) : 0;
   for (int64_t u = warp; u < units && valid; u += kWarps) {
     const double x = get_raw(column + u * k);
     highest = x > highest || x != x ? x : highest;

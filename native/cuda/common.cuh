@@ -10,7 +10,7 @@
 #else
 #define IGD_UNROLL _Pragma("unroll")
 #define IGD_SHARED(T, name, count) __shared__ T name[count]
-#define IGD_DYNAMIC_SHARED(T, name)       \
+#define IGD_DYNAMIC_SHARED(T, name)      \
   extern __shared__ uint4 igd_dynamic[]; \
   T* const name = reinterpret_cast<T*>(igd_dynamic)
 #endif

@@ -85,9 +85,9 @@ class Launches {
       return;
     }
     if (shared > kMostShared) {
-      const cudaError_t error = cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                                                     cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                     static_cast<int>(shared));
+      const cudaError_t error =
+          cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                               cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
       if (error != cudaSuccess) return failed(kernel_name, error);
     }
 #if defined(IGD_CUDA_EMULATION)

@@ -71,16 +71,16 @@ igd_status igd_loo_ablate_convolution_cuda(int dtype, const void* base, int64_t 
   // Rows and columns of an image, its elements and those of a block are ints.
   if (!indexable(function, "an image [H,W]", h, w) || !indexable(function, "an image [H*W,U]", h * w, u) ||
       !indexable(function, "an image [OH,OW]", oh, ow) ||
-      !indexable(function, "an image [OH*OW,O]", oh * ow, o) || !indexable(function, "the stride", stride, h) ||
-      !indexable(function, "the stride", stride, w)) {
+      !indexable(function, "an image [OH*OW,O]", oh * ow, o) ||
+      !indexable(function, "the stride", stride, h) || !indexable(function, "the stride", stride, w)) {
     return IGD_UNSUPPORTED;
   }
   const int64_t expected_h = (h + 2 * padding - kernel) / stride + 1;
   const int64_t expected_w = (w + 2 * padding - kernel) / stride + 1;
   if (h + 2 * padding < kernel || w + 2 * padding < kernel || oh != expected_h || ow != expected_w) {
     return igd::fail(IGD_INVALID_ARGUMENT,
-                     "%s: oh, ow: expected %lld x %lld for an input of %lld x %lld, got %lld x %lld", function,
-                     static_cast<long long>(expected_h), static_cast<long long>(expected_w),
+                     "%s: oh, ow: expected %lld x %lld for an input of %lld x %lld, got %lld x %lld",
+                     function, static_cast<long long>(expected_h), static_cast<long long>(expected_w),
                      static_cast<long long>(h), static_cast<long long>(w), static_cast<long long>(oh),
                      static_cast<long long>(ow));
   }
@@ -114,8 +114,7 @@ igd_status igd_loo_ablate_convolution_cuda(int dtype, const void* base, int64_t 
     k.out = static_cast<T*>(out);
     k.tile = static_cast<int>(oh * ow < kPositions ? oh * ow : kPositions);
     k.tiles = static_cast<int>(blocks_for(oh * ow, k.tile));
-    const bool vectors =
-        (o / groups) % V == 0 && aligned16(base) && aligned16(weight) && aligned16(out);
+    const bool vectors = (o / groups) % V == 0 && aligned16(base) && aligned16(weight) && aligned16(out);
     return vectors ? start<T, V>(function, stream, k, pairs) : start<T, 1>(function, stream, k, pairs);
   });
 }
@@ -139,9 +138,9 @@ igd_status igd_loo_ablate_identity_cuda(int dtype, const void* a, int64_t n, int
   return for_dtype(dtype, [&](auto zero) {
     typedef decltype(zero) T;
     constexpr int V = kVector<T>;
-    const AblatedIdentity<T> k = {
-        static_cast<const T*>(a), n, static_cast<int>(s * u), static_cast<int>(u), units, images,
-        static_cast<T*>(out),     0};
+    const AblatedIdentity<T> k = {static_cast<const T*>(a), n,     static_cast<int>(s * u),
+                                  static_cast<int>(u),      units, images,
+                                  static_cast<T*>(out),     0};
     const bool vectors = k.size % V == 0 && aligned16(a) && aligned16(out);
     return vectors ? start<T, V>(function, stream, k, pairs) : start<T, 1>(function, stream, k, pairs);
   });

@@ -103,8 +103,8 @@ __global__ void ablate_convolution(AblatedConvolution<T> k) {
   const int packs = k.o / V;
   for (int i = threadIdx.x; i < positions * packs; i += kThreads) {
     const int position = i / packs, pack = i % packs;
-    correct<V>(k, base + static_cast<int64_t>(position) * k.o, deltas + position * taps, weight, first, outputs,
-               pack * V, good, out + static_cast<int64_t>(position) * k.o);
+    correct<V>(k, base + static_cast<int64_t>(position) * k.o, deltas + position * taps, weight, first,
+               outputs, pack * V, good, out + static_cast<int64_t>(position) * k.o);
   }
 }
 

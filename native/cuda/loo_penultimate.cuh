@@ -56,7 +56,7 @@ struct LooPenultimate {
 template <int V>
 constexpr int kLooLanes = V > 1 ? 8 : kWarp;
 template <int V>
-constexpr int kLooTile = kLooLanes<V> * V;
+constexpr int kLooTile = kLooLanes<V>* V;
 constexpr int kLooRowTile = 32;
 
 // list[0..result) = the images of [first, first + kThreads) with this label, in order. Used by the whole block;
@@ -81,8 +81,8 @@ __device__ __forceinline__ int list_images(const int64_t* labels, int64_t n, int
 
 // Adds what the warps have summed, in their order; thread 0 of the class's first tile counts the images.
 template <typename T>
-__device__ __forceinline__ void add_tile(const LooPenultimate<T>& k, const double* sums, int tile, int64_t label,
-                                         int64_t first_unit, int64_t images) {
+__device__ __forceinline__ void add_tile(const LooPenultimate<T>& k, const double* sums, int tile,
+                                         int64_t label, int64_t first_unit, int64_t images) {
   if (images == 0) return;
   for (int i = threadIdx.x; i < tile && first_unit + i < k.units; i += kThreads) {
     double total = 0;
@@ -101,7 +101,7 @@ __global__ void loo_rows(LooPenultimate<T> k) {
   constexpr int V = kVector<T>;
   IGD_SHARED(int, list, kThreads);
   IGD_SHARED(int, warp_counts, kWarps);
-  IGD_SHARED(double, sums, kWarps * kLooRowTile);
+  IGD_SHARED(double, sums, kWarps* kLooRowTile);
   if (get_raw(k.bad_label) != 0) return;
   const int64_t label = blockIdx.x / k.tiles;
   const int64_t first_unit = blockIdx.x % k.tiles * kLooRowTile;
@@ -151,7 +151,7 @@ __global__ void loo_columns(LooPenultimate<T> k) {
   constexpr int kLanes = kLooLanes<V>, kTile = kLooTile<V>, kRows = kWarp / kLanes;
   IGD_SHARED(int, list, kThreads);
   IGD_SHARED(int, warp_counts, kWarps);
-  IGD_SHARED(double, sums, kWarps * kTile);
+  IGD_SHARED(double, sums, kWarps* kTile);
   if (get_raw(k.bad_label) != 0) return;
   const int64_t label = blockIdx.x / k.tiles;
   const int64_t first_unit = blockIdx.x % k.tiles * kTile;

@@ -61,8 +61,8 @@ igd_status run(const Call& call) {
                                    call.relu,
                                    static_cast<T*>(call.out),
                                    static_cast<Acc<T>*>(call.grad_mask)};
-    const bool vectors = aligned16(call.grad) && aligned16(call.x) && aligned16(call.residual) &&
-                         aligned16(call.out);
+    const bool vectors =
+        aligned16(call.grad) && aligned16(call.x) && aligned16(call.residual) && aligned16(call.out);
     Launches launches(call.function, call.stream);
     if (kBackward && call.grad_mask != nullptr) {
       const bool whole = (call.channels_last ? call.c : call.s) % V == 0;

@@ -19,8 +19,8 @@ template <typename T>
 struct MaskedActivation {
   const T* grad;  // backward only
   const T* x;
-  const T* residual;     // or nullptr
-  const Acc<T>* mask;    // or nullptr
+  const T* residual;   // or nullptr
+  const Acc<T>* mask;  // or nullptr
   int64_t channels, positions, total;
   bool channels_last, relu;
   T* out;             // or grad_in

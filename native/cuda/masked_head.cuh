@@ -36,9 +36,9 @@ struct HeadForward {
   Acc<T>* soft_weights;
   Acc<T>* soft_mask;
   Acc<T>* logits;
-  int width;             // lanes per unit where the positions are contiguous, else 0
-  bool vectors;          // 16-byte loads of a
-  bool weight_vectors;   // of W
+  int width;            // lanes per unit where the positions are contiguous, else 0
+  bool vectors;         // 16-byte loads of a
+  bool weight_vectors;  // of W
 };
 
 template <typename T>
@@ -207,7 +207,7 @@ __global__ void masked_head_forward(HeadForward<T> h) {
   IGD_SHARED(double, shared_sum, kWarps);
   IGD_SHARED(int, count, 1);
   const int region = kImages * h.classes > kThreads * V ? kImages * h.classes : kThreads * V;
-  A* z = p + kImages * h.units;  // [kImages,K]; before that, partial sums of the pooling
+  A* z = p + kImages * h.units;                    // [kImages,K]; before that, partial sums of the pooling
   int* list = reinterpret_cast<int*>(z + region);  // [K]
   const int64_t first = static_cast<int64_t>(blockIdx.x) * kImages;
 
@@ -301,7 +301,8 @@ __device__ __forceinline__ void through_classifier(const HeadBackward<T>& h, int
     } else {
       for (int j = 0; j < count; ++j) {
         const int c = list[j];
-        m += y[c] * (get_raw(h.masks + static_cast<int64_t>(c) * h.units + u + i) != 0 ? Acc<T>(1) : Acc<T>(0));
+        m += y[c] *
+             (get_raw(h.masks + static_cast<int64_t>(c) * h.units + u + i) != 0 ? Acc<T>(1) : Acc<T>(0));
       }
     }
     dp[u + i] = m * dq[i];
@@ -355,9 +356,9 @@ __global__ void masked_head_backward(HeadBackward<T> h) {
   IGD_DYNAMIC_SHARED(A, dp);  // [U]
   IGD_SHARED(double, shared, kWarps);
   IGD_SHARED(int, count, 1);
-  A* dm = dp + h.units;                          // [U]
-  A* g = dm + h.units;                           // [K], later dz
-  A* y = g + h.classes;                          // [K]
+  A* dm = dp + h.units;                               // [U]
+  A* g = dm + h.units;                                // [K], later dz
+  A* y = g + h.classes;                               // [K]
   int* list = reinterpret_cast<int*>(y + h.classes);  // [K]
   const int64_t image = blockIdx.x;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;

@@ -86,7 +86,9 @@ const Group kGroups[] = {{"api", test_api, true},
                           },
                           true},
 #if defined(IGD_CUDA_EMULATION)
+                         {"kernel_cases", test_kernel_cases, true},
                          {"cuda_emulated", test_cuda_emulated, true},
+                         {"cuda_traffic", test_cuda_traffic, true},
 #endif
                          {"isa_environment", test_isa_environment, false},
                          {"self_check", self_check, false},
