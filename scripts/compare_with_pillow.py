@@ -125,7 +125,7 @@ def preprocess(image, name):
 
 def exported(igd, folder, name):
     out = os.path.join(folder, "out.npz")
-    subprocess.run([igd, "export", "-q", "--data", f"folder:{folder}/images:{name}", "--out", out],
+    subprocess.run([igd, "export-images", "-q", "--data", f"folder:{folder}/images:{name}", "--out", out],
                    check=True, stdout=subprocess.DEVNULL)
     return np.load(out)["x"]
 

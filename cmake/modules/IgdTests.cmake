@@ -3,6 +3,7 @@ add_executable(igd_kernel_tests
   "${IGD_NATIVE}/test/test_main.cpp"
   "${IGD_NATIVE}/test/test_api.cpp"
   "${IGD_NATIVE}/test/test_cdir_score.cpp"
+  "${IGD_NATIVE}/test/test_defended.cpp"
   "${IGD_NATIVE}/test/test_loo_interior.cpp"
   "${IGD_NATIVE}/test/test_loo_penultimate.cpp"
   "${IGD_NATIVE}/test/test_masked_head.cpp"
@@ -48,13 +49,16 @@ endif()
 add_executable(igd_bench_kernels "${IGD_NATIVE}/test/bench_kernels.cpp")
 target_link_libraries(igd_bench_kernels PRIVATE igd_kernels igd_flags)
 
+add_executable(igd_bench_net "${IGD_NATIVE}/test/bench_net.cpp")
+target_link_libraries(igd_bench_net PRIVATE igd_kernels igd_flags)
+
 add_executable(igd_consumer "${IGD_NATIVE}/test/consumer/consumer.cpp")
 target_link_libraries(igd_consumer PRIVATE igd_kernels igd_flags)
 
 # Under the thread sanitizer only what runs in several threads: the rest would take long and show nothing.
 set(_groups api threads)
 if(NOT IGD_SANITIZER STREQUAL "thread")
-  list(APPEND _groups loo_interior loo_penultimate masked_head cdir_score net)
+  list(APPEND _groups loo_interior loo_penultimate masked_head cdir_score net defended)
 endif()
 foreach(_group IN LISTS _groups)
   add_test(NAME ${_group} COMMAND igd_kernel_tests ${_group})

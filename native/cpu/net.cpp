@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <algorithm>
@@ -27,6 +28,11 @@ constexpr int64_t kSingleImages = 6;
 constexpr double kProductsPerNanosecond = 150;
 // Tiles of one task in the single layout.
 constexpr int64_t kTilesPerTask = 16;
+// Weights of an output block that stay in the second-level cache while a strip is computed; more come in chunks.
+constexpr int64_t kNearWeights = 512 * 1024;
+constexpr int64_t kChunkWeights = 144 * 1024;
+// Elements of the maps that one thread copies at a time: half of a usual second-level cache.
+constexpr int64_t kGathered = 512 * 1024;
 // Positions that the last tile may read past the bordered map.
 constexpr int64_t kSlack = 64;
 
@@ -78,10 +84,18 @@ struct igd_net {
   int64_t kept = 0;
   int64_t reused = 0;
   int64_t single = 0;
+  int64_t gradients = 0;
+  int64_t taped = 0;  // bytes
+  igd::SlabPool gradient_slabs;
+  igd::SlabPool tape_slabs;
   igd::SlabPool kept_slabs;
   igd::SlabPool reused_slabs;
   igd::SlabPool single_slabs;
+  igd::SlabPool work_slabs;  // of a thread that works on few images: copied maps, then a panel of weights
+  bool gathers = false;
   std::once_flag transposed;
+  std::once_flag unpacked;
+  std::unique_ptr<float, void (*)(void*)> floats{nullptr, free};  // of all operations, for few images
 };
 
 struct igd_tape {
@@ -91,7 +105,7 @@ struct igd_tape {
   int64_t n = 0;
   std::vector<Bf16*> slabs;
   ~igd_tape() {
-    for (Bf16* slab : slabs) net->kept_slabs.give(slab);
+    for (Bf16* slab : slabs) net->tape_slabs.give(slab);
   }
 };
 
@@ -148,6 +162,22 @@ struct Pass {
   int workers;  // threads that share each operation
   int from;
   int to;
+  Bf16* tape = nullptr;  // what the backward pass needs, of this group; or nullptr
+  // Signs of a value on the tape; nullptr if there are none.
+  uint32_t* positive(int value) const {
+    const Value& v = net->values[static_cast<size_t>(value)];
+    if (tape == nullptr || !v.relu) return nullptr;
+    return reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(tape) + v.tape_at);
+  }
+  // A pool's choices on the tape.
+  uint8_t* choices(int value) const {
+    const Value& v = net->values[static_cast<size_t>(value)];
+    return tape == nullptr ? nullptr : reinterpret_cast<uint8_t*>(tape) + v.tape_at;
+  }
+  // Index of a row's signs.
+  static int64_t sign(const Value& v, int64_t y, int64_t x, int64_t block) {
+    return ((y * v.w + x) * v.blocks + block) * kRows;
+  }
   RowLayout layout() const {
     return place == Place::kSingle ? single_layout(net->products) : batch_layout();
   }
@@ -180,36 +210,55 @@ void load_patches(const Pass& p, const Operation& op, const Images& x) {
   const float* scale = p.net->input_scale.empty() ? nullptr : p.net->input_scale.data();
   const float* shift = p.net->input_shift.empty() ? nullptr : p.net->input_shift.data();
   Bf16* to = p.at(op.out);
-  const double work = 20.0 * static_cast<double>(out.h * out.w * out.c * p.rows);
+  const bool single = p.place == Place::kSingle;
+  const int64_t width = in.w + 2 * op.padding;
+  const int64_t size = in.c * op.kernel * width;  // of the rows of one image that a row of patches needs
+  const double work = 2.0 * static_cast<double>(out.h * out.w * out.blocks * kLanes * p.rows);
   parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h, [&](int64_t begin, int64_t end, int) {
-    std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
+    const int64_t lanes = out.blocks * kLanes;
+    std::vector<float> rows(static_cast<size_t>(size));
+    std::vector<int32_t> offsets(static_cast<size_t>(lanes), -1);
+    for (int64_t q = 0; q < out.c; ++q) {
+      const int64_t t = q % (op.kernel * op.kernel);
+      const int64_t row = q / (op.kernel * op.kernel) * op.kernel + t / op.kernel;
+      offsets[static_cast<size_t>(q)] = static_cast<int32_t>(row * width + t % op.kernel);
+    }
     for (int64_t y = begin; y < end; ++y) {
-      for (int64_t xx = 0; xx < out.w; ++xx) {
-        for (int r = 0; r < p.rows; ++r) {
-          size_t q = 0;
-          for (int64_t c = 0; c < in.c; ++c) {
-            for (int64_t t = 0; t < op.kernel * op.kernel; ++t, ++q) {
-              const int64_t sy = y * op.stride - op.padding + t / op.kernel;
-              const int64_t sx = xx * op.stride - op.padding + t % op.kernel;
-              const bool inside = sy >= 0 && sy < in.h && sx >= 0 && sx < in.w;
-              float value = inside ? x.data[r * x.n + c * x.c + sy * x.h + sx * x.w] : 0.0f;
-              if (inside && scale != nullptr) value = value * scale[c] + shift[c];
-              patch[q] = value;
+      for (int r = 0; r < p.rows; ++r) {
+        for (int64_t c = 0; c < in.c; ++c) {
+          for (int64_t k = 0; k < op.kernel; ++k) {
+            const int64_t sy = y * op.stride - op.padding + k;
+            if (sy < 0 || sy >= in.h) {
+              std::fill_n(rows.data() + (c * op.kernel + k) * width, width, 0.0f);
+              continue;
+            }
+            float* row = rows.data() + (c * op.kernel + k) * width + op.padding;
+            const float* from = x.data + r * x.n + c * x.c + sy * x.h;
+            std::fill_n(row - op.padding, op.padding, 0.0f);
+            std::fill_n(row + in.w, op.padding, 0.0f);
+            for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
+            if (scale != nullptr) {
+              for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
             }
           }
-          for (int64_t b = 0; b < out.blocks; ++b) {
-            p.kernels->row_store(patch.data() + b * kLanes,
-                                 to + p.row(out, y, xx, b) + r * (p.place == Place::kSingle ? 0 : kLanes),
-                                 p.layout().plane);
-          }
         }
+        const PatchRows task = {rows.data(),
+                                offsets.data(),
+                                out.blocks,
+                                out.w,
+                                op.stride,
+                                to + p.row(out, y, 0, 0) + (single ? 0 : r * kLanes),
+                                single ? p.layout().row : out.blocks * batch_block(p.net->products),
+                                single ? out.positions * p.layout().row : batch_block(p.net->products),
+                                p.layout().plane};
+        p.kernels->patch_rows(task);
       }
     }
   });
 }
 
-// Floats to planes; `mask`: only where that value is above 0.
-void load_value(const Pass& p, int value, const Images& x, Bf16* to, const Bf16* mask, bool normalise) {
+// Floats to planes; `mask`: only where that value's signs are set.
+void load_value(const Pass& p, int value, const Images& x, Bf16* to, const uint32_t* mask, bool normalise) {
   const Value& v = p.net->values[static_cast<size_t>(value)];
   const bool affine = normalise && !p.net->input_scale.empty();
   float lanes[kLanes];
@@ -224,8 +273,7 @@ void load_value(const Pass& p, int value, const Images& x, Bf16* to, const Bf16*
             if (affine && c < v.c) {
               f = f * p.net->input_scale[static_cast<size_t>(c)] + p.net->input_shift[static_cast<size_t>(c)];
             }
-            // Positive in planes is positive in the high one.
-            if (mask != nullptr && !(static_cast<int16_t>(mask[at + l]) > 0)) f = 0;
+            if (mask != nullptr && (mask[Pass::sign(v, y, xx, b) + r] >> l & 1) == 0) f = 0;
             lanes[l] = f;
           }
           p.kernels->row_store(lanes, to + at, p.layout().plane);
@@ -257,7 +305,7 @@ void store_value(const Pass& p, int value, float* y) {
 
 // ---- forward ----
 
-// f(first row, rows that follow each other, block) over all pixels of a value, shared among workers.
+// f(first row, rows that follow each other, block, index of their signs in the batch layout) over all pixels of a value, shared among workers.
 template <typename F>
 void each_run(const Pass& p, const Value& v, const F& f) {
   const double work = 4.0 * static_cast<double>(v.h * v.w * v.blocks * p.rows) * kProductsPerNanosecond;
@@ -265,9 +313,9 @@ void each_run(const Pass& p, const Value& v, const F& f) {
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         if (p.place == Place::kSingle) {
-          f(p.row(v, y, 0, b), v.w, b);
+          f(p.row(v, y, 0, b), v.w, b, int64_t{0});
         } else {
-          for (int64_t x = 0; x < v.w; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b);
+          for (int64_t x = 0; x < v.w; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
         }
       }
     }
@@ -281,8 +329,10 @@ void max_pool(const Pass& p, const Operation& op) {
   Bf16* to = p.at(op.out);
   const int64_t plane = p.layout().plane;
   const double work = 4.0 * static_cast<double>(out.h * out.w * out.blocks * p.rows * op.kernel * op.kernel);
+  uint8_t* choices = p.choices(op.out);
   parallel(share(p.workers, work * kProductsPerNanosecond), out.h, [&](int64_t begin, int64_t end, int) {
     float best[kLanes], lanes[kLanes];
+    uint8_t choice[kLanes];
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t x = 0; x < out.w; ++x) {
         for (int64_t b = 0; b < out.blocks; ++b) {
@@ -295,11 +345,15 @@ void max_pool(const Pass& p, const Operation& op) {
               if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
               p.kernels->row_load(from + p.row(in, sy, sx, b) + image, plane, lanes);
               for (int64_t l = 0; l < kLanes; ++l) {
-                if (first || lanes[l] > best[l] || lanes[l] != lanes[l]) best[l] = lanes[l];
+                if (first || lanes[l] > best[l] || lanes[l] != lanes[l]) {
+                  best[l] = lanes[l];
+                  choice[l] = static_cast<uint8_t>(t);
+                }
               }
               first = false;
             }
             p.kernels->row_store(best, to + p.row(out, y, x, b) + image, plane);
+            if (choices != nullptr) memcpy(choices + (Pass::sign(out, y, x, b) + r) * kLanes, choice, sizeof(choice));
           }
         }
       }
@@ -311,11 +365,13 @@ void affine(const Pass& p, const Operation& op) {
   const Value& v = p.net->values[static_cast<size_t>(op.out)];
   const Bf16* from = p.at(op.in);
   Bf16* to = p.at(op.out);
-  each_run(p, v, [&](int64_t at, int64_t rows, int64_t block) {
+  uint32_t* positive = p.positive(op.out);
+  each_run(p, v, [&](int64_t at, int64_t rows, int64_t block, int64_t sign) {
     const RowsMap task = {from + at,
                           to + at,
                           nullptr,
                           nullptr,
+                          positive == nullptr ? nullptr : positive + sign,
                           op.scale.data() + block * kLanes,
                           op.shift.data() + block * kLanes,
                           p.layout(),
@@ -336,7 +392,8 @@ struct Planes {
   const Bf16* in;
   Bf16* out;
   const Bf16* addend;
-  const Bf16* mask;
+  const uint32_t* mask;
+  uint32_t* positive;
 };
 
 // A convolution of 16 images: strips of pixels by blocks of output channels.
@@ -344,21 +401,47 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
                 const BatchPlan& plan, bool relu, double products) {
   const int64_t blocks = weights.out_blocks;
   const int64_t strips = static_cast<int64_t>(plan.strips.size());
+  const int64_t steps = weights.taps * weights.in_blocks;
+  const int64_t step_bytes = planes_of(p.net->products) * 2 * kTile * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t block_bytes = steps * step_bytes;
+  const bool chunks = block_bytes > kNearWeights;
   parallel(share(p.workers, products), strips * blocks, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
+      const int64_t block = i % blocks;
       const Strip& strip = plan.strips[static_cast<size_t>(i / blocks)];
-      const BatchConv task = {planes.in,
-                              planes.out,
-                              planes.addend,
-                              planes.mask,
-                              block_of(weights, i % blocks, bias, p.net->products),
-                              plan.units.data() + strip.begin,
-                              strip.end - strip.begin,
-                              plan.taps.data(),
-                              i % blocks,
-                              blocks,
-                              p.rows,
-                              relu};
+      BatchConv task = {planes.in,
+                        planes.out,
+                        planes.addend,
+                        planes.mask,
+                        planes.positive,
+                        block_of(weights, block, bias, p.net->products),
+                        plan.units.data() + strip.begin,
+                        strip.end - strip.begin,
+                        plan.taps.data(),
+                        weights.taps,
+                        block,
+                        blocks,
+                        p.rows,
+                        relu,
+                        0,
+                        nullptr,
+                        {}};
+      if (chunks) {
+        task.sums = static_cast<float(*)[256]>(scratch(static_cast<size_t>(task.unit_count) * 4 * sizeof(*task.sums)));
+        if (task.sums != nullptr) task.chunk_steps = kChunkWeights / step_bytes;
+      }
+      if (i + 1 < end) {
+        if (!chunks && blocks > 1) task.ahead[0] = {block_of(weights, (block + 1) % blocks, bias, p.net->products).packed, block_bytes};
+        // Each block brings its share of the next strip's sources.
+        const int64_t next = i / blocks + 1;
+        if (next < strips) {
+          const Strip& following = plan.strips[static_cast<size_t>(next)];
+          const int64_t from = std::max(strip.source_end, following.source_begin);
+          const int64_t size = following.source_end - from;
+          const int64_t at = size * block / blocks;
+          task.ahead[1] = {planes.in + from + at, (size * (block + 1) / blocks - at) * static_cast<int64_t>(sizeof(Bf16))};
+        }
+      }
       p.kernels->conv_batch(task);
     }
   });
@@ -379,7 +462,8 @@ void forward_op(const Pass& p, const Operation& op, const Images& x) {
       break;
   }
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
-  const Planes planes = {p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr};
+  const Planes planes = {p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr,
+                         p.positive(op.out)};
   conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows));
 }
 
@@ -411,44 +495,87 @@ void forward_group(const Pass& p, const Inputs& inputs) {
 
 // ---- few images: single layout, every operation over all of them ----
 
-void forward_single(const std::vector<Pass>& images, const Operation& op, const Images& x) {
-  const igd_net* net = images[0].net;
-  if (op.kind != Kind::kConv) {
-    for (size_t i = 0; i < images.size(); ++i) {
-      forward_op(images[i], op, {x.data + static_cast<int64_t>(i) * x.n, x.n, x.c, x.h, x.w});
+// Copies of a map for a dense plan.
+void gather(const SinglePlan& plan, const Bf16* in, int64_t in_positions, int64_t blocks, int64_t position, Bf16* to) {
+  for (int64_t b = 0; b < blocks; ++b, in += in_positions * position, to += plan.positions * position) {
+    for (const Run& run : plan.runs) {
+      memcpy(to + run.to * position, in + run.from * position,
+             static_cast<size_t>(run.count * position) * sizeof(Bf16));
     }
-    return;
   }
+}
+
+void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_ptr<Slab>>& work,
+                 const Operation& op) {
+  const igd_net* net = images[0].net;
   const Value& in = net->values[static_cast<size_t>(op.in)];
   const Value& out = net->values[static_cast<size_t>(op.out)];
+  const Weights& w = op.weights;
   const int64_t n = static_cast<int64_t>(images.size());
-  const int64_t tiles = static_cast<int64_t>(op.single.tiles.size());
-  const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
+  const int64_t position = single_layout(net->products).row;
   const int workers = share(images[0].workers, work_of(op, out, static_cast<double>(n)));
-  parallel(workers, op.weights.out_blocks * parts * n, [&](int64_t begin, int64_t end, int) {
+  const int64_t gathered = op.dense.positions * w.in_blocks * position;
+  // Every worker copies the maps for itself: for a few output blocks that does not pay.
+  const bool dense = !op.dense.tiles.empty() && w.out_blocks >= 4 * workers && n * gathered <= kGathered;
+  const SinglePlan& plan = dense ? op.dense : op.single;
+  const int64_t tiles = static_cast<int64_t>(plan.tiles.size());
+  const bool two = n == 1 && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
+  const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
+  const int64_t block_elements = w.taps * w.in_blocks * 2 * kTile;  // of the weights of one output block
+  parallel(workers, w.out_blocks / (two ? 2 : 1) * parts * n, [&](int64_t begin, int64_t end, int worker) {
+    Bf16* const maps = work[static_cast<size_t>(worker)]->get();
+    Bf16* const panel = maps + (net->gathers ? kGathered : 0);
+    for (int64_t image = 0; dense && image < n; ++image) {
+      gather(plan, images[static_cast<size_t>(image)].at(op.in), in.positions, w.in_blocks, position,
+             maps + image * gathered);
+    }
+    int64_t filled = -1;
     for (int64_t i = begin; i < end; ++i) {
-      const Pass& p = images[static_cast<size_t>(i / parts % n)];
-      const int64_t part = i % parts;
-      const int64_t block = i / (parts * n);
-      const int64_t first = part * kTilesPerTask;
-      const SingleConv task = {p.at(op.in),
+      const int64_t image = i / parts % n;
+      const Pass& p = images[static_cast<size_t>(image)];
+      const int64_t first = i % parts * kTilesPerTask;
+      const int64_t block = i / (parts * n) * (two ? 2 : 1);
+      const SingleConv task = {dense ? maps + image * gathered : p.at(op.in),
                                p.at(op.out),
                                op.residual < 0 ? nullptr : p.at(op.residual),
-                               block_of(op.weights, block, op.bias.data(), net->products),
-                               op.single.tiles.data() + first,
+                               block_of(w, block, op.bias.data(), net->products),
+                               plan.tiles.data() + first,
                                std::min(tiles - first, kTilesPerTask),
-                               op.single.taps.data(),
-                               static_cast<int32_t>(op.single.taps.size()),
-                               in.positions,
-                               block * out.positions * single_layout(net->products).row,
-                               op.stride,
-                               op.relu};
+                               plan.taps.data(),
+                               static_cast<int32_t>(plan.taps.size()),
+                               dense ? plan.positions : in.positions,
+                               block * out.positions * position,
+                               dense ? 1 : op.stride,
+                               op.relu,
+                               w.floats == nullptr ? nullptr : w.floats + block * block_elements,
+                               panel,
+                               filled == block,
+                               i + 1 < end && (i + 1) / (parts * n) == block,
+                               two,
+                               out.positions * position};
       p.kernels->conv_single(task);
+      filled = block;
     }
   });
 }
 
+// The weights as floats, at the first pass of few images; if there is no memory, the packed ones serve.
+void unpack_weights(igd_net* net) {
+  int64_t size = 0;
+  for (const Operation& op : net->ops) size += float_weights_size(op.weights);
+  net->floats.reset(static_cast<float*>(tile_memory(static_cast<size_t>(size) * sizeof(float))));
+  if (net->floats == nullptr) return;
+  float* at = net->floats.get();
+  for (Operation& op : net->ops) {
+    if (op.kind != Kind::kConv) continue;
+    unpack_floats(op.weights, at);
+    op.weights.floats = at;
+    at += float_weights_size(op.weights);
+  }
+}
+
 igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+  if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
   for (int64_t i = 0; i < n; ++i) {
@@ -458,8 +585,18 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
                       igd_threads_get(), from, to});
     load_inputs(images.back(), inputs.from_image(i));
   }
+  std::vector<std::unique_ptr<Slab>> work;  // by worker
+  for (int i = 0; i < images[0].workers; ++i) {
+    work.emplace_back(new Slab(&net->work_slabs));
+    if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
+  }
   each_op(net, from, to, [&](const Operation& op) {
-    if (op.out != inputs.also) forward_single(images, op, inputs.x);
+    if (op.out == inputs.also) return;
+    if (op.kind == Kind::kConv) {
+      conv_single(images, work, op);
+      return;
+    }
+    for (int64_t i = 0; i < n; ++i) forward_op(images[static_cast<size_t>(i)], op, inputs.from_image(i).x);
   });
   const Value& v = net->values[static_cast<size_t>(to)];
   for (int64_t i = 0; i < n; ++i) store_value(images[static_cast<size_t>(i)], to, y + i * v.h * v.w * v.c);
@@ -497,28 +634,25 @@ igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs&
   if (tape != nullptr) tape->slabs.assign(static_cast<size_t>(groups), nullptr);
   each_group(groups, work_between(net, from, to, n), [&](int64_t g, int workers) {
     // A second value lies in its place before its turn, so no place may be used twice.
-    const bool keep = tape != nullptr || inputs.also >= 0;
-    SlabPool* pool = keep ? &net->kept_slabs : &net->reused_slabs;
-    Bf16* slab = pool->take();
-    if (slab == nullptr) {
+    const bool keep = inputs.also >= 0;
+    const Slab slab(keep ? &net->kept_slabs : &net->reused_slabs);
+    Bf16* taped = nullptr;
+    if (tape != nullptr) taped = tape->slabs[static_cast<size_t>(g)] = net->tape_slabs.take();
+    if (slab.get() == nullptr || (tape != nullptr && taped == nullptr)) {
       failed.store(true);
       return;
     }
     const Pass p = {net,
                     &kernels_for(net->products),
                     keep ? Place::kKept : Place::kReused,
-                    slab,
+                    slab.get(),
                     static_cast<int>(std::min<int64_t>(kRows, n - g * kRows)),
                     workers,
                     from,
-                    to};
+                    to,
+                    taped};
     forward_group(p, inputs.from_image(g * kRows));
     store_value(p, to, y + g * kRows * v.h * v.w * v.c);
-    if (tape != nullptr) {
-      tape->slabs[static_cast<size_t>(g)] = slab;
-    } else {
-      pool->give(slab);
-    }
   });
   return failed.load() ? fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory") : IGD_OK;
 }
@@ -535,7 +669,7 @@ class Backward {
   void run(const float* grad_y, float* grad_x, const Images& x) {
     const Value& last = value(p_.to);
     const Images g = {grad_y, last.h * last.w * last.c, 1, last.w * last.c, last.c};
-    load_value(p_, p_.to, g, own(p_.to), last.relu ? p_.at(p_.to) : nullptr, false);
+    load_value(p_, p_.to, g, own(p_.to), p_.positive(p_.to), false);
     at_[static_cast<size_t>(p_.to)] = own(p_.to);
     for (int i = last.producer; i > value(p_.from).producer; --i) step(i, grad_x, x);
     if (!from_pixels(p_.net, p_.from)) store(grad_x, x);
@@ -543,11 +677,11 @@ class Backward {
 
  private:
   const Value& value(int v) const { return p_.net->values[static_cast<size_t>(v)]; }
-  Bf16* own(int v) const { return gradients_ + value(v).kept_at; }
+  Bf16* own(int v) const { return gradients_ + value(v).gradient_at; }
   Bf16*& at(int v) { return at_[static_cast<size_t>(v)]; }
-  // The value's own activation, if this was the last part of its gradient and it came out of a ReLU.
-  const Bf16* mask(int v, int op) const {
-    return op == value(v).first_use && value(v).relu && v != p_.from ? p_.at(v) : nullptr;
+  // The signs of the value itself, if this was the last part of its gradient and it came out of a ReLU.
+  const uint32_t* mask(int v, int op) const {
+    return op == value(v).first_use && v != p_.from ? p_.positive(v) : nullptr;
   }
 
   void step(int i, float* grad_x, const Images& x) {
@@ -568,7 +702,7 @@ class Backward {
       case Kind::kConv:
         break;
     }
-    const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i)};
+    const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i), nullptr};
     conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows));
     at(op.in) = own(op.in);
   }
@@ -576,13 +710,14 @@ class Backward {
   // grad[v] += g * scale, and its mask if this was the last part.
   void map(int v, int i, const Bf16* g, const float* scale) {
     const Bf16* before = at(v);
-    const Bf16* positive = mask(v, i);
+    const uint32_t* positive = mask(v, i);
     Bf16* to = own(v);
-    each_run(p_, value(v), [&](int64_t at, int64_t rows, int64_t block) {
+    each_run(p_, value(v), [&](int64_t at, int64_t rows, int64_t block, int64_t sign) {
       const RowsMap task = {g + at,
                             to + at,
                             before == nullptr ? nullptr : before + at,
-                            positive == nullptr ? nullptr : positive + at,
+                            positive == nullptr ? nullptr : positive + sign,
+                            nullptr,
                             scale == nullptr ? nullptr : scale + block * kLanes,
                             nullptr,
                             p_.layout(),
@@ -604,22 +739,20 @@ class Backward {
   void max_pool(const Operation& op, int i, const Bf16* g) {
     const Value& in = value(op.in);
     const Value& out = value(op.out);
-    const Bf16* source = p_.at(op.in);
-    const Bf16* result = p_.at(op.out);
+    const uint8_t* choices = p_.choices(op.out);
     const Bf16* before = at(op.in);
-    const Bf16* positive = mask(op.in, i);
+    const uint32_t* positive = mask(op.in, i);
     Bf16* to = own(op.in);
     const int64_t plane = p_.layout().plane;
-    const double work = 16.0 * static_cast<double>(in.h * in.w * in.blocks * p_.rows);
+    const double work = 4.0 * static_cast<double>(in.h * in.w * in.blocks * p_.rows);
     parallel(share(p_.workers, work * kProductsPerNanosecond), in.h, [&](int64_t begin, int64_t end, int) {
-      float sum[kLanes], here[kLanes], lanes[kLanes], best[kLanes], earlier[kLanes];
+      float sum[kLanes], lanes[kLanes];
       for (int64_t y = begin; y < end; ++y) {
         for (int64_t x = 0; x < in.w; ++x) {
           for (int64_t b = 0; b < in.blocks; ++b) {
             for (int r = 0; r < p_.rows; ++r) {
               const int64_t image = r * kLanes;
               const int64_t row = p_.row(in, y, x, b) + image;
-              p_.kernels->row_load(source + row, plane, here);
               if (before != nullptr) {
                 p_.kernels->row_load(before + row, plane, sum);
               } else {
@@ -631,26 +764,13 @@ class Backward {
                 if (oy < 0 || ox < 0 || oy % op.stride != 0 || ox % op.stride != 0) continue;
                 if (oy / op.stride >= out.h || ox / op.stride >= out.w) continue;
                 const int64_t at = p_.row(out, oy / op.stride, ox / op.stride, b) + image;
-                p_.kernels->row_load(result + at, plane, best);
+                const uint8_t* chosen = choices + (Pass::sign(out, oy / op.stride, ox / op.stride, b) + r) * kLanes;
                 p_.kernels->row_load(g + at, plane, lanes);
-                for (int64_t l = 0; l < kLanes; ++l) {
-                  if (here[l] != best[l]) lanes[l] = 0;
-                }
-                for (int64_t e = 0; e < t; ++e) {  // the first of equal ones has it
-                  const int64_t sy = oy - op.padding + e / op.kernel;
-                  const int64_t sx = ox - op.padding + e % op.kernel;
-                  if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
-                  p_.kernels->row_load(source + p_.row(in, sy, sx, b) + image, plane, earlier);
-                  for (int64_t l = 0; l < kLanes; ++l) {
-                    if (earlier[l] == best[l]) lanes[l] = 0;
-                  }
-                }
-                for (int64_t l = 0; l < kLanes; ++l) sum[l] += lanes[l];
+                for (int64_t l = 0; l < kLanes; ++l) sum[l] += chosen[l] == t ? lanes[l] : 0.0f;
               }
               if (positive != nullptr) {
-                for (int64_t l = 0; l < kLanes; ++l) {
-                  if (!(here[l] > 0)) sum[l] = 0;
-                }
+                const uint32_t bits = positive[Pass::sign(in, y, x, b) + r];
+                for (int64_t l = 0; l < kLanes; ++l) sum[l] = (bits >> l & 1) != 0 ? sum[l] : 0.0f;
               }
               p_.kernels->row_store(sum, to + row, plane);
             }
@@ -661,35 +781,39 @@ class Backward {
     at(op.in) = to;
   }
 
-  // Every input pixel collects what its patches got.
+  // Every row of the input collects what its patches got.
   void scatter_patches(const Operation& op, const Bf16* g, float* grad_x, const Images& x) {
     const Value& in = value(op.in);
     const Value& out = value(op.out);
     const int64_t taps = op.kernel * op.kernel;
     const float* scale = p_.net->input_scale.empty() ? nullptr : p_.net->input_scale.data();
-    const double work = 20.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
+    const int64_t width = in.w + 2 * op.padding + op.stride;
+    const double work = 8.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
     parallel(share(p_.workers, work * kProductsPerNanosecond / 10), in.h, [&](int64_t begin, int64_t end, int) {
       std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
-      std::vector<float> sum(static_cast<size_t>(in.c));
+      std::vector<float> sums(static_cast<size_t>(in.c * width));
       for (int64_t y = begin; y < end; ++y) {
-        for (int64_t xx = 0; xx < in.w; ++xx) {
-          for (int r = 0; r < p_.rows; ++r) {
-            std::fill(sum.begin(), sum.end(), 0.0f);
-            for (int64_t t = 0; t < taps; ++t) {
-              const int64_t oy = y + op.padding - t / op.kernel;
-              const int64_t ox = xx + op.padding - t % op.kernel;
-              if (oy < 0 || ox < 0 || oy % op.stride != 0 || ox % op.stride != 0) continue;
-              if (oy / op.stride >= out.h || ox / op.stride >= out.w) continue;
+        for (int r = 0; r < p_.rows; ++r) {
+          std::fill(sums.begin(), sums.end(), 0.0f);
+          for (int64_t k = 0; k < op.kernel; ++k) {
+            const int64_t oy = y + op.padding - k;
+            if (oy < 0 || oy % op.stride != 0 || oy / op.stride >= out.h) continue;
+            for (int64_t ox = 0; ox < out.w; ++ox) {
               for (int64_t b = 0; b < out.blocks; ++b) {
-                p_.kernels->row_load(g + p_.row(out, oy / op.stride, ox / op.stride, b) + r * kLanes,
-                                     p_.layout().plane, patch.data() + b * kLanes);
+                p_.kernels->row_load(g + p_.row(out, oy / op.stride, ox, b) + r * kLanes, p_.layout().plane,
+                                     patch.data() + b * kLanes);
               }
-              for (int64_t c = 0; c < in.c; ++c) sum[static_cast<size_t>(c)] += patch[static_cast<size_t>(c * taps + t)];
+              for (int64_t c = 0; c < in.c; ++c) {
+                float* sum = sums.data() + c * width + ox * op.stride;
+                const float* part = patch.data() + c * taps + k * op.kernel;
+                for (int64_t i = 0; i < op.kernel; ++i) sum[i] += part[i];
+              }
             }
-            for (int64_t c = 0; c < in.c; ++c) {
-              const float f = scale == nullptr ? 1.0f : scale[c];
-              grad_x[r * x.n + c * x.c + y * x.h + xx * x.w] = sum[static_cast<size_t>(c)] * f;
-            }
+          }
+          for (int64_t c = 0; c < in.c; ++c) {
+            const float f = scale == nullptr ? 1.0f : scale[c];
+            const float* sum = sums.data() + c * width + op.padding;
+            for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
           }
         }
       }
@@ -763,38 +887,96 @@ void read_by(igd_net* net, int value, int op) {
   v.last_use = op;
 }
 
-// Places of all values in the three kinds of slabs.
-void place_values(igd_net* net) {
+// Places in memory that is used again.
+class Places {
+ public:
+  // The first gap of that size, for [now, until] of a time that only grows.
+  int64_t place(int64_t size, int now, int until) {
+    taken_.erase(std::remove_if(taken_.begin(), taken_.end(), [&](const Taken& t) { return t.until < now; }),
+                 taken_.end());
+    std::sort(taken_.begin(), taken_.end(), [](const Taken& x, const Taken& y) { return x.begin < y.begin; });
+    int64_t at = 0;
+    for (const Taken& t : taken_) {
+      if (at + size <= t.begin) break;
+      at = std::max(at, t.end);
+    }
+    if (size > 0) taken_.push_back({at, at + size, until});
+    size_ = std::max(size_, at + size);
+    return at;
+  }
+  int64_t size() const { return size_; }
+
+ private:
   struct Taken {
     int64_t begin, end;
-    int last_use;
+    int until;
   };
-  std::vector<Taken> taken;
+  std::vector<Taken> taken_;
+  int64_t size_ = 0;
+};
+
+// The operation after which, going backwards, a value's gradient is not read any more. A residual's gradient may be
+// the sum's own until another operation adds to it.
+int gradient_needed_until(const igd_net* net, int value) {
+  const int made = net->values[static_cast<size_t>(value)].producer;
+  if (made < 0) return -1;
+  const int residual = net->ops[static_cast<size_t>(made)].residual;
+  if (residual < 0) return made;
+  for (int i = made; i >= 0; --i) {
+    const Operation& op = net->ops[static_cast<size_t>(i)];
+    if (op.in == residual || (i < made && op.residual == residual)) return i;
+  }
+  return -1;
+}
+
+// Places of all values in the kinds of slabs.
+void place_values(igd_net* net) {
+  const int last = static_cast<int>(net->ops.size());
+  Places reused, gradients;
+  const auto size = [&](size_t i) {
+    const Value& v = net->values[i];
+    return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.w * v.blocks * batch_block(net->products);
+  };
   for (size_t i = 0; i < net->values.size(); ++i) {
     Value& v = net->values[i];
     const bool pixels = from_pixels(net, static_cast<int>(i));
-    const int64_t batch = pixels ? 0 : v.h * v.w * v.blocks * batch_block(net->products);
     v.kept_at = net->kept;
-    net->kept += batch;
+    net->kept += size(i);
     v.single_at = net->single;
     net->single += pixels ? 0 : round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
-    // First gap among the values that are still read when this one is made.
-    taken.erase(std::remove_if(taken.begin(), taken.end(),
-                               [&](const Taken& t) { return t.last_use >= 0 && t.last_use < v.producer; }),
-                taken.end());
-    std::sort(taken.begin(), taken.end(), [](const Taken& x, const Taken& y) { return x.begin < y.begin; });
-    int64_t at = 0;
-    for (const Taken& t : taken) {
-      if (at + batch <= t.begin) break;
-      at = std::max(at, t.end);
+    v.reused_at = reused.place(size(i), v.producer, v.last_use < 0 ? last : v.last_use);
+    const int64_t rows = v.h * v.w * v.blocks * kRows;
+    v.tape_at = net->taped;
+    if (v.relu) net->taped += rows * static_cast<int64_t>(sizeof(uint32_t));
+    if (v.producer >= 0 && net->ops[static_cast<size_t>(v.producer)].kind == Kind::kMaxPool) {
+      net->taped += rows * kLanes;
     }
-    v.reused_at = at;
-    if (batch > 0) taken.push_back({at, at + batch, v.last_use});
-    net->reused = std::max(net->reused, at + batch);
   }
+  // Backwards, a gradient is first written by the last operation that reads its value, or is what a pass starts from.
+  std::vector<size_t> order(net->values.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  const auto written = [&](size_t i) {
+    const Value& v = net->values[i];
+    return v.last_use < 0 ? last : v.last_use;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) { return written(x) > written(y); });
+  for (size_t i : order) {
+    net->values[i].gradient_at =
+        gradients.place(size(i), -written(i), -gradient_needed_until(net, static_cast<int>(i)));
+  }
+  net->reused = reused.size();
+  net->gradients = gradients.size();
   net->kept_slabs.size(net->kept);
   net->reused_slabs.size(net->reused);
   net->single_slabs.size(net->single);
+  net->gradient_slabs.size(net->gradients);
+  net->tape_slabs.size(net->taped / static_cast<int64_t>(sizeof(Bf16)));
+  int64_t panel = 0;
+  for (const Operation& op : net->ops) {
+    net->gathers = net->gathers || !op.dense.tiles.empty();
+    if (net->products == 6) panel = std::max(panel, std::max<int64_t>(op.weights.taps * op.weights.in_blocks, 4) * 6 * kTile);
+  }
+  net->work_slabs.size((net->gathers ? kGathered : 0) + panel + kLanes);
 }
 
 }  // namespace
@@ -916,6 +1098,7 @@ igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t k
   const Value& to = net->values[static_cast<size_t>(op.out)];
   op.batch = igd::plan_batch(from, to, op.kernel, op.stride, op.padding, net->products);
   op.single = igd::plan_single(from, to, op.kernel, op.stride, op.padding, net->products);
+  op.dense = igd::plan_dense(from, to, op.kernel, op.stride, op.padding, net->products, op.single);
   op.backward = igd::plan_backward(from, to, op.kernel, op.stride, op.padding, net->products);
   igd::read_by(net, source, index);
   if (residual >= 0) igd::read_by(net, residual, index);
@@ -1081,19 +1264,20 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
   std::atomic<bool> failed{false};
   igd::each_group(static_cast<int64_t>(tape->slabs.size()),
                   igd::work_between(net, tape->from, tape->to, tape->n), [&](int64_t g, int workers) {
-                    igd::Slab gradients(&net->kept_slabs);
+                    igd::Slab gradients(&net->gradient_slabs);
                     if (gradients.get() == nullptr) {
                       failed.store(true);
                       return;
                     }
                     const igd::Pass p = {net,
                                          &igd::kernels_for(net->products),
-                                         igd::Place::kKept,
-                                         tape->slabs[static_cast<size_t>(g)],
+                                         igd::Place::kReused,
+                                         nullptr,
                                          static_cast<int>(std::min(igd::kRows, tape->n - g * igd::kRows)),
                                          workers,
                                          tape->from,
-                                         tape->to};
+                                         tape->to,
+                                         tape->slabs[static_cast<size_t>(g)]};
                     igd::Backward(p, gradients.get())
                         .run(grad_y + g * igd::kRows * v.h * v.w * v.c, grad_x + g * igd::kRows * stride_n,
                              {nullptr, stride_n, stride_c, stride_h, stride_w});
@@ -1102,5 +1286,16 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
 }
 
 void igd_tape_free(igd_tape* tape) { delete tape; }
+
+igd_status igd_net_shape(const igd_net* net, int value, int64_t* shape) {
+  if (net == nullptr || shape == nullptr || !igd::known(net, value)) {
+    return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_shape: expected a network, one of its values and an address");
+  }
+  const Value& v = net->values[static_cast<size_t>(value)];
+  shape[0] = v.c;
+  shape[1] = v.h;
+  shape[2] = v.w;
+  return IGD_OK;
+}
 
 }  // extern "C"

@@ -13,20 +13,45 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "net_kernels.h"
 
 namespace igd {
 
+// Memory for tiles: whole cache lines (a tile's row that crosses a line takes two loads), huge pages where large.
+// nullptr if there is none; free() it.
+void* tile_memory(size_t bytes);
+
+template <typename T>
+struct TileAllocator {
+  typedef T value_type;
+  TileAllocator() = default;
+  template <typename U>
+  TileAllocator(const TileAllocator<U>&) {}
+  T* allocate(size_t n) {
+    void* memory = tile_memory(n * sizeof(T));
+    if (memory == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* p, size_t) { free(p); }
+  bool operator==(const TileAllocator&) const { return true; }
+  bool operator!=(const TileAllocator&) const { return false; }
+};
+typedef std::vector<Bf16, TileAllocator<Bf16>> TileVector;
+
 // ---- plans ----
 
-// Units [begin,end) whose sources fit the second-level cache together.
+// Units [begin,end) whose sources, elements [source_begin,source_end), fit the second-level cache together.
 struct Strip {
   int32_t begin;
   int32_t end;
+  int64_t source_begin;
+  int64_t source_end;
 };
 
 struct BatchPlan {
@@ -35,13 +60,25 @@ struct BatchPlan {
   std::vector<Strip> strips;
 };
 
+// Neighbouring positions that are copied together.
+struct Run {
+  int32_t from;
+  int32_t to;
+  int32_t count;
+};
+
 struct SinglePlan {
   std::vector<PositionTile> tiles;
   std::vector<Tap> taps;  // offsets from the source position, elements
+  // How a block is copied before it is read, so that all rows of the tiles are pixels: `positions` of them. Empty:
+  // the tiles read the map itself.
+  std::vector<Run> runs;
+  int64_t positions = 0;
 };
 
 struct Weights {
-  std::vector<Bf16> packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  TileVector packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  const float* floats = nullptr;  // the same for few images, see SingleConv; or nullptr; not owned
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;
   int64_t out_channels = 0;
@@ -59,7 +96,10 @@ struct Value {
   int producer = -1;   // operation; -1 for the input
   int first_use = -1;  // first operation that reads it
   int last_use = -1;
-  int64_t kept_at = 0;    // elements, in a slab that keeps every value (16 images)
+  int64_t kept_at = 0;      // elements, in a slab that keeps every value (16 images)
+  int64_t gradient_at = 0;  // elements, in a slab of gradients whose places are used again
+  int64_t tape_at = -1;     // bytes, in a slab of what the backward pass needs: a ReLU's output's signs, [pixel][block]
+                            // [image 16] words of a bit per channel; a pool's choices, [pixel][block][image 16][32] bytes
   int64_t reused_at = 0;  // elements, in a slab whose places are used again
   int64_t single_at = 0;  // elements, in a slab of one image
   int64_t positions = 0;  // padded positions of the single layout
@@ -84,6 +124,7 @@ struct Operation {
   BatchPlan batch;
   BatchPlan backward;
   SinglePlan single;
+  SinglePlan dense;  // fewer tiles, after a copy; no tiles where that gains nothing
 };
 
 // Reusable memory of one size. Thread-safe.
@@ -110,8 +151,15 @@ BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64
                         int products);
 SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
                        int products);
+SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                      int products, const SinglePlan& single);
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products);
+// The parts of a weight held by 3 planes.
+void split_weight(float value, Bf16 parts[3]);
+// The packed weights of 6 products as floats, see SingleConv; `floats` holds float_weights_size() of them.
+int64_t float_weights_size(const Weights& weights);
+void unpack_floats(const Weights& weights, float* floats);
 // The weights with input and output channels exchanged, from the packed ones.
 Weights transpose_weights(const Weights& weights, int64_t in_channels, int products);
 

@@ -53,16 +53,30 @@ inline Row row_relu(Row x) {
   const __m512 zero = _mm512_setzero_ps();
   return {_mm512_max_ps(zero, x.a), _mm512_max_ps(zero, x.b)};
 }
-inline Row row_mask(Row x, Row m) {
+// Bit c: channel c is above 0.
+inline uint32_t row_positive(Row x) {
   const __m512 zero = _mm512_setzero_ps();
-  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m.a, zero, _CMP_GT_OQ), x.a),
-          _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(m.b, zero, _CMP_GT_OQ), x.b)};
+  return static_cast<uint32_t>(_mm512_cmp_ps_mask(x.a, zero, _CMP_GT_OQ)) |
+         static_cast<uint32_t>(_mm512_cmp_ps_mask(x.b, zero, _CMP_GT_OQ)) << 16;
+}
+// The channels whose bit is set, others 0.
+inline Row row_keep(Row x, uint32_t bits) {
+  return {_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), x.a),
+          _mm512_maskz_mov_ps(static_cast<__mmask16>(bits >> 16), x.b)};
 }
 // Rounds to bfloat16, stores, and gives back what was stored.
 inline Row row_round(Row x, Bf16* to) {
   const __m512i packed = (__m512i)_mm512_cvtne2ps_pbh(x.b, x.a);
   _mm512_store_si512(to, packed);
   return {widen(_mm512_castsi512_si256(packed)), widen(_mm512_extracti64x4_epi64(packed, 1))};
+}
+
+inline Row row_gather(const float* values, const int32_t* offsets) {
+  const __m512i low = _mm512_loadu_si512(offsets);
+  const __m512i high = _mm512_loadu_si512(offsets + 16);
+  const __m512i zero = _mm512_setzero_si512();
+  return {_mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(low, zero), low, values, 4),
+          _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(high, zero), high, values, 4)};
 }
 
 struct __attribute__((packed)) TileConfig {
@@ -158,6 +172,66 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
   }
 }
 
+// The same in parts, for 16 images side by side: sums from zero or from memory, one input block of one tap, and back.
+template <int kPixels, int kHalves>
+inline void sums_begin(bool go_on, float (*sums)[256]) {
+  if (go_on) {
+    _tile_loadd(0, sums[0], 64);
+    if (kHalves > 1) _tile_loadd(1, sums[1], 64);
+    if (kPixels > 1) {
+      _tile_loadd(2, sums[2], 64);
+      if (kHalves > 1) _tile_loadd(3, sums[3], 64);
+    }
+    return;
+  }
+  _tile_zero(0);
+  if (kHalves > 1) _tile_zero(1);
+  if (kPixels > 1) {
+    _tile_zero(2);
+    if (kHalves > 1) _tile_zero(3);
+  }
+}
+template <int kPixels, int kHalves>
+inline void sums_end(float (*sums)[256]) {
+  _tile_stored(0, sums[0], 64);
+  if (kHalves > 1) _tile_stored(1, sums[1], 64);
+  if (kPixels > 1) {
+    _tile_stored(2, sums[2], 64);
+    if (kHalves > 1) _tile_stored(3, sums[3], 64);
+  }
+}
+template <int kProducts, int kPixels, int kHalves>
+inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*rows*/, float (*)[256]) {
+  constexpr int64_t plane = kTile;
+  constexpr int64_t bytes = kLanes * static_cast<int64_t>(sizeof(Bf16));
+  IGD_LOAD_WEIGHTS(b);
+  if (kProducts == 6) {
+    IGD_LOAD_PIXELS(2 * plane);
+    IGD_PRODUCTS();
+    IGD_LOAD_PIXELS(0);
+    IGD_PRODUCTS();
+  }
+  if (kProducts > 1) {
+    IGD_LOAD_PIXELS(plane);
+    IGD_PRODUCTS();
+  }
+  if (kProducts < 6) {
+    IGD_LOAD_PIXELS(0);
+    IGD_PRODUCTS();
+  }
+  if (kProducts > 1) {
+    IGD_LOAD_WEIGHTS(b + 2 * kTile);
+    IGD_PRODUCTS();
+  }
+  if (kProducts == 6) {
+    IGD_LOAD_PIXELS(0);
+    IGD_PRODUCTS();
+    IGD_LOAD_WEIGHTS(b + 4 * kTile);
+    IGD_PRODUCTS();
+  }
+}
+inline void prefetch_line(const char* p) { _mm_prefetch(p, _MM_HINT_T1); }
+
 #else
 
 struct Row {
@@ -208,8 +282,13 @@ inline Row row_relu(Row x) {
   for (int i = 0; i < kLanes; ++i) x.v[i] = x.v[i] < 0 ? 0 : x.v[i];
   return x;
 }
-inline Row row_mask(Row x, const Row& m) {
-  for (int i = 0; i < kLanes; ++i) x.v[i] = m.v[i] > 0 ? x.v[i] : 0;
+inline uint32_t row_positive(const Row& x) {
+  uint32_t bits = 0;
+  for (int i = 0; i < kLanes; ++i) bits |= (x.v[i] > 0 ? uint32_t{1} : uint32_t{0}) << i;
+  return bits;
+}
+inline Row row_keep(Row x, uint32_t bits) {
+  for (int i = 0; i < kLanes; ++i) x.v[i] = (bits >> i & 1) != 0 ? x.v[i] : 0;
   return x;
 }
 inline Row row_round(Row x, Bf16* to) {
@@ -218,6 +297,12 @@ inline Row row_round(Row x, Bf16* to) {
     x.v[i] = widen(to[i]);
   }
   return x;
+}
+
+inline Row row_gather(const float* values, const int32_t* offsets) {
+  Row r;
+  for (int i = 0; i < kLanes; ++i) r.v[i] = offsets[i] < 0 ? 0.0f : values[offsets[i]];
+  return r;
 }
 
 inline void tiles_begin(int) {}
@@ -261,6 +346,27 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
   }
 }
 
+template <int kPixels, int kHalves>
+inline void sums_begin(bool go_on, float (*sums)[256]) {
+  if (!go_on) memset(sums, 0, 4 * sizeof(*sums));
+}
+template <int kPixels, int kHalves>
+inline void sums_end(float (*)[256]) {}
+template <int kProducts, int kPixels, int kHalves>
+inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int rows, float (*sums)[256]) {
+  for (int m = 0; m < kPixels; ++m) {
+    const Bf16* high = m == 0 ? a0 : a1;
+    for (int half = 0; half < kHalves; ++half) {
+      for (int64_t w = 0; w < kPlanes<kProducts>; ++w) {
+        for (int64_t v = kPlanes<kProducts> - 1 - w; v >= 0; --v) {
+          product(high + v * kTile, kLanes, b + (2 * w + half) * kTile, rows, sums[m * 2 + half]);
+        }
+      }
+    }
+  }
+}
+inline void prefetch_line(const char*) {}
+
 #endif
 
 template <int kProducts>
@@ -298,12 +404,11 @@ struct Finish {
 
 template <int kProducts, int kHalves>
 inline void finish_row(const float* low, const float* high, const Finish& f, Bf16* out, const Bf16* addend,
-                       const Bf16* mask, int64_t plane) {
+                       const Bf16* /*mask*/, int64_t plane) {
   static const float zeros[16] = {};
   Row r = row_floats(low, kHalves > 1 ? high : zeros) + f.bias;
   if (addend != nullptr) r = r + row_read<kProducts>(addend, plane);
   if (f.relu) r = row_relu(r);
-  if (mask != nullptr) r = row_mask(r, row_plane(mask));
   row_write<kProducts>(r, out, plane);
 }
 
@@ -311,84 +416,17 @@ inline Finish finish_of(const BlockWeights& weights, bool relu) {
   return {weights.bias == nullptr ? row_zero() : row_floats(weights.bias, weights.bias + 16), relu};
 }
 
-template <int kProducts, int kHalves>
-void conv_batch_halves(const BatchConv& t) {
-  constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
-  const Finish f = finish_of(t.weights, t.relu);
-  alignas(64) float sums[4][256];
-  for (int64_t u = 0; u < t.unit_count; ++u) {
-    const Unit& unit = t.units[u];
-    const Tap* taps = t.taps + unit.taps_at;
-    const int pixels = unit.second < 0 ? 1 : 2;
-    if (pixels == 2) {
-      accumulate<kProducts, 2, kHalves>(t.in, t.in, kPixelBlock, kLanes, kTile, t.weights.packed,
-                                        t.weights.in_blocks, taps, unit.taps, t.rows, sums);
-    } else {
-      accumulate<kProducts, 1, kHalves>(t.in, t.in, kPixelBlock, kLanes, kTile, t.weights.packed,
-                                        t.weights.in_blocks, taps, unit.taps, t.rows, sums);
-    }
-    for (int m = 0; m < pixels; ++m) {
-      const int64_t at = ((m == 0 ? unit.first : unit.second) * t.out_blocks + t.block) * kPixelBlock;
-      for (int r = 0; r < t.rows; ++r) {
-        const int64_t row = at + r * kLanes;
-        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
-                                       t.addend == nullptr ? nullptr : t.addend + row,
-                                       t.mask == nullptr ? nullptr : t.mask + row, kTile);
-      }
-    }
-  }
-}
+#include "net_kernels_batch.h"
 
-template <int kProducts>
-void conv_batch(const BatchConv& t) {
-  tiles_begin(t.rows);
-  if (t.weights.wide) {
-    conv_batch_halves<kProducts, 2>(t);
-  } else {
-    conv_batch_halves<kProducts, 1>(t);
-  }
-  tiles_end();
-}
+}  // namespace
+}  // namespace IGD_NET_NAMESPACE
+}  // namespace igd
 
-template <int kProducts, int kHalves>
-void conv_single_halves(const SingleConv& t) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
-  const Finish f = finish_of(t.weights, t.relu);
-  const int64_t block_step = t.in_positions * kPosition;
-  alignas(64) float sums[4][256];
-  for (int64_t i = 0; i < t.tile_count; i += 2) {
-    const int pixels = i + 1 < t.tile_count ? 2 : 1;
-    const PositionTile* tiles = t.tiles + i;
-    const Bf16* in0 = t.in + tiles[0].source * kPosition;
-    if (pixels == 2) {
-      accumulate<kProducts, 2, kHalves>(in0, t.in + tiles[1].source * kPosition, block_step,
-                                        t.stride * kPosition, kLanes, t.weights.packed, t.weights.in_blocks,
-                                        t.taps, t.tap_count, kRows, sums);
-    } else {
-      accumulate<kProducts, 1, kHalves>(in0, in0, block_step, t.stride * kPosition, kLanes, t.weights.packed,
-                                        t.weights.in_blocks, t.taps, t.tap_count, kRows, sums);
-    }
-    for (int m = 0; m < pixels; ++m) {
-      for (int r = 0; r < kRows; ++r) {
-        if (tiles[m].to[r] < 0) continue;
-        const int64_t row = t.out_at + tiles[m].to[r] * kPosition;
-        finish_row<kProducts, kHalves>(sums[m * 2] + r * 16, sums[m * 2 + 1] + r * 16, f, t.out + row,
-                                       t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
-      }
-    }
-  }
-}
+#include "net_kernels_single.h"
 
-template <int kProducts>
-void conv_single(const SingleConv& t) {
-  tiles_begin(kRows);
-  if (t.weights.wide) {
-    conv_single_halves<kProducts, 2>(t);
-  } else {
-    conv_single_halves<kProducts, 1>(t);
-  }
-  tiles_end();
-}
+namespace igd {
+namespace IGD_NET_NAMESPACE {
+namespace {
 
 template <int kProducts>
 void rows_map(const RowsMap& t) {
@@ -402,8 +440,19 @@ void rows_map(const RowsMap& t) {
     r = r + shift;
     if (t.addend != nullptr) r = r + row_read<kProducts>(t.addend + at, plane);
     if (t.relu) r = row_relu(r);
-    if (t.mask != nullptr) r = row_mask(r, row_plane(t.mask + at));
+    if (t.positive != nullptr) t.positive[i] = row_positive(r);
+    if (t.mask != nullptr) r = row_keep(r, t.mask[i]);
     row_write<kProducts>(r, t.out + at, plane);
+  }
+}
+
+template <int kProducts>
+void patch_rows(const PatchRows& t) {
+  for (int64_t i = 0; i < t.count; ++i) {
+    for (int64_t b = 0; b < t.blocks; ++b) {
+      row_write<kProducts>(row_gather(t.values + i * t.step, t.offsets + b * kLanes),
+                           t.out + i * t.out_step + b * t.block_step, t.plane);
+    }
   }
 }
 
@@ -419,8 +468,8 @@ void row_load(const Bf16* row, int64_t plane, float* values) {
 
 template <int kProducts>
 NetKernels table() {
-  return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, row_store<kProducts>,
-          row_load<kProducts>};
+  return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, patch_rows<kProducts>,
+          row_store<kProducts>, row_load<kProducts>};
 }
 
 }  // namespace

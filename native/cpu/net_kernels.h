@@ -48,20 +48,30 @@ struct BlockWeights {
   bool wide;  // more than 16 output channels
 };
 
+struct MemoryRange {
+  const void* begin;
+  int64_t bytes;
+};
+
 // One call of the convolution kernel on 16 images, output block `block` of `out_blocks`.
 struct BatchConv {
   const Bf16* in;
   Bf16* out;
-  const Bf16* addend;  // added before the non-linearity; or NULL
-  const Bf16* mask;    // result kept where this is above 0; or NULL
+  const Bf16* addend;    // added before the non-linearity; or NULL
+  const uint32_t* mask;  // [pixel][block][image 16]: result kept in channels whose bit is set; or NULL
+  uint32_t* positive;    // where to write such bits: set where the result is above 0; or NULL
   BlockWeights weights;
   const Unit* units;
   int64_t unit_count;
   const Tap* taps;
+  int64_t tap_count;  // of the whole kernel
   int64_t block;
   int64_t out_blocks;
   int rows;
   bool relu;
+  int64_t chunk_steps;   // steps (taps x input blocks) that all units make before the next ones; 0: all
+  float (*sums)[256];    // [unit][4], if there are chunks
+  MemoryRange ahead[2];  // prefetched, as the next call needs it
 };
 
 // The same on one image.
@@ -78,6 +88,17 @@ struct SingleConv {
   int64_t out_at;  // element of the block's first position
   int64_t stride;
   bool relu;
+  // The same weights as floats, [tap][in block][half 2][pair 16][even inputs: out 16][odd inputs: out 16], or NULL; and
+  // room for their parts (as in `weights`), which the kernel fills unless it is filled. Kept: filled entirely, as it is
+  // read again with other tiles or another image.
+  const float* floats;
+  Bf16* panel;
+  bool panel_filled;
+  bool panel_kept;
+  // This output block and the next, both wide, whose places are `out_step` elements apart; their weights follow each
+  // other. Best for one tile; the panel needs room for 4 steps only.
+  bool two;
+  int64_t out_step;
 };
 
 // out = mask(relu(in * scale + shift + addend)) on `rows` rows of one block.
@@ -85,7 +106,8 @@ struct RowsMap {
   const Bf16* in;
   Bf16* out;
   const Bf16* addend;
-  const Bf16* mask;
+  const uint32_t* mask;  // [row], bits as in BatchConv; or NULL
+  uint32_t* positive;    // [row] or NULL
   const float* scale;  // [32] or NULL
   const float* shift;  // [32] or NULL
   RowLayout layout;
@@ -93,10 +115,25 @@ struct RowsMap {
   bool relu;
 };
 
+// Patches of one row of an image as channels: row i of block b gets values[i * step + offsets[b * 32 + lane]], or 0
+// where an offset is negative.
+struct PatchRows {
+  const float* values;
+  const int32_t* offsets;
+  int64_t blocks;
+  int64_t count;
+  int64_t step;
+  Bf16* out;
+  int64_t out_step;
+  int64_t block_step;
+  int64_t plane;
+};
+
 struct NetKernels {
   void (*conv_batch)(const BatchConv& task);
   void (*conv_single)(const SingleConv& task);
   void (*rows_map)(const RowsMap& task);
+  void (*patch_rows)(const PatchRows& task);
   // 32 floats <-> one row of planes.
   void (*row_store)(const float* values, Bf16* row, int64_t plane);
   void (*row_load)(const Bf16* row, int64_t plane, float* values);

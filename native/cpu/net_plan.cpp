@@ -14,8 +14,8 @@
 namespace igd {
 namespace {
 
-// Sources of a strip, a quarter of a usual second-level cache.
-constexpr int64_t kStripBytes = 512 * 1024;
+// Sources of a strip, so that they, the next strip's and the weights at hand fit a usual second-level cache (2 MB).
+constexpr int64_t kStripBytes = 800 * 1024;
 
 // A destination pixel: its taps and their sources (pixel numbers), in the order of the taps.
 struct Need {
@@ -65,7 +65,14 @@ BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, c
       }
       i += two ? 2 : 1;
     }
-    plan.strips.push_back({begin, static_cast<int32_t>(plan.units.size())});
+    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0};
+    for (const Need& each : needs) {
+      for (const auto& tap : each.taps) {
+        strip.source_begin = std::min(strip.source_begin, tap.second * source_step);
+        strip.source_end = std::max(strip.source_end, (tap.second + 1) * source_step);
+      }
+    }
+    plan.strips.push_back(strip);
   }
   return plan;
 }
@@ -151,6 +158,52 @@ SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_
   return plan;
 }
 
+// The map is copied once per column of the kernel, shifted by it and cut to the output's width (and with stride 2
+// split into even and odd columns and rows), so that the sources of neighbouring outputs are neighbours.
+SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
+                      int products, const SinglePlan& single) {
+  SinglePlan plan;
+  const int64_t pixels = out.h * out.w;
+  const int64_t tiles = (pixels + kRows - 1) / kRows;
+  if (10 * tiles > 8 * static_cast<int64_t>(single.tiles.size())) return plan;
+  const int64_t width = in.w + 2;  // of the bordered map
+  const int64_t rows = out.h + (kernel - 1) / stride;
+  const auto group = [&](int64_t column, int64_t row) {
+    return ((column * std::min(stride, kernel) + row % stride) * rows + row / stride) * out.w;
+  };
+  for (int64_t column = 0; column < kernel; ++column) {
+    for (int64_t row = 0; row < (out.h - 1) * stride + kernel; ++row) {
+      if (row % stride >= kernel) continue;
+      for (int64_t x = 0; x < out.w; ++x) {
+        const int32_t from = static_cast<int32_t>((row - padding + 1) * width + x * stride + column - padding + 1);
+        const int32_t to = static_cast<int32_t>(group(column, row) + x);
+        if (!plan.runs.empty() && plan.runs.back().from + plan.runs.back().count == from &&
+            plan.runs.back().to + plan.runs.back().count == to) {
+          ++plan.runs.back().count;
+        } else {
+          plan.runs.push_back({from, to, 1});
+        }
+      }
+    }
+  }
+  // The last tile reads on behind the last pixel.
+  plan.positions = kernel * std::min(stride, kernel) * rows * out.w + kRows;
+  for (int64_t t = 0; t < kernel * kernel; ++t) {
+    const int32_t offset = static_cast<int32_t>(group(t % kernel, t / kernel) * planes_of(products) * kLanes);
+    plan.taps.push_back({static_cast<int32_t>(t), offset, offset});
+  }
+  for (int64_t i = 0; i < tiles; ++i) {
+    PositionTile tile;
+    tile.source = static_cast<int32_t>(i * kRows);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t p = i * kRows + r;
+      tile.to[r] = p < pixels ? static_cast<int32_t>((p / out.w + 1) * (out.w + 2) + p % out.w + 1) : -1;
+    }
+    plan.tiles.push_back(tile);
+  }
+  return plan;
+}
+
 namespace {
 
 Bf16 round_bf16(float x) {
@@ -166,6 +219,15 @@ float widen(Bf16 x) {
   memcpy(&value, &bits, sizeof(value));
   return value;
 }
+
+// The nearest of 8 significant bits, halves away from zero: what costs least to repeat for every use of a weight.
+Bf16 round_part(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof(bits));
+  return static_cast<Bf16>((bits + 0x8000u) >> 16);
+}
+
+bool denormal(Bf16 x) { return (x & 0x7f80u) == 0 && (x & 0x7fu) != 0; }
 
 Weights empty_weights(int64_t out_channels, int64_t in_channels, int64_t taps, int products) {
   Weights w;
@@ -186,6 +248,42 @@ size_t weight_at(const Weights& w, int64_t out, int64_t in, int64_t tap, int pro
 
 }  // namespace
 
+// Parts below the normal numbers count as zero in the tile products. They are left out, so that a weight is the sum of
+// its parts, and no arithmetic with slow denormal numbers is needed to find them again.
+void split_weight(float value, Bf16 parts[3]) {
+  for (;;) {
+    parts[0] = round_part(value);
+    const float rest = value - widen(parts[0]);
+    parts[1] = round_part(rest);
+    const float last = rest - widen(parts[1]);
+    uint32_t bits;
+    memcpy(&bits, &last, sizeof(bits));
+    parts[2] = static_cast<Bf16>(bits >> 16);
+    int keep = 3;
+    while (keep > 0 && (denormal(parts[keep - 1]) || (parts[keep - 1] & 0x7fffu) == 0)) --keep;
+    bool small = false;
+    for (int i = keep; i < 3; ++i) small = small || denormal(parts[i]);
+    if (!small) return;
+    value = keep == 0 ? 0.0f : keep == 1 ? widen(parts[0]) : widen(parts[0]) + widen(parts[1]);
+  }
+}
+
+int64_t float_weights_size(const Weights& weights) {
+  return weights.out_blocks * weights.taps * weights.in_blocks * 2 * kTile;
+}
+
+void unpack_floats(const Weights& weights, float* floats) {
+  const int64_t tiles = weights.out_blocks * weights.taps * weights.in_blocks;
+  for (int64_t i = 0; i < tiles; ++i) {
+    const Bf16* parts = weights.packed.data() + i * 6 * kTile;
+    float* to = floats + i * 2 * kTile;
+    for (int64_t k = 0; k < 2 * kTile; ++k) {
+      const float sum = widen(parts[k]) + (widen(parts[k + 2 * kTile]) + widen(parts[k + 4 * kTile]));
+      to[k / kLanes * kLanes + k % 2 * 16 + k % kLanes / 2] = sum;
+    }
+  }
+}
+
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products) {
   Weights w = empty_weights(out_channels, in_channels, taps, products);
@@ -194,6 +292,12 @@ Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_chann
       for (int64_t t = 0; t < taps; ++t) {
         const float value = weight[(o * in_channels + i) * taps + t];
         const size_t at = weight_at(w, o, i, t, products);
+        if (products == 6) {
+          Bf16 parts[3];
+          split_weight(value, parts);
+          for (size_t part = 0; part < 3; ++part) w.packed[at + part * 2 * kTile] = parts[part];
+          continue;
+        }
         float rest = value;
         for (int64_t part = 0; part < planes_of(products); ++part) {
           Bf16& to = w.packed[at + static_cast<size_t>(part * 2 * kTile)];
@@ -223,7 +327,18 @@ Weights transpose_weights(const Weights& weights, int64_t in_channels, int produ
   return w;
 }
 
-// ---- slabs ----
+// ---- memory ----
+
+void* tile_memory(size_t bytes) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const size_t align = bytes >= kHugePage ? kHugePage : 64;
+  const size_t size = (bytes + align - 1) / align * align;
+  void* memory = aligned_alloc(align, size);
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  if (memory != nullptr && align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
+#endif
+  return memory;
+}
 
 SlabPool::~SlabPool() {
   for (Bf16* slab : free_) free(slab);
@@ -238,16 +353,9 @@ Bf16* SlabPool::take() {
       return slab;
     }
   }
-  constexpr size_t kHugePage = size_t{2} << 20;
-  const size_t bytes = static_cast<size_t>(bytes_);
-  const size_t align = bytes >= kHugePage ? kHugePage : 64;
-  const size_t size = (bytes + align - 1) / align * align;
-  void* memory = aligned_alloc(align, size);
+  void* memory = tile_memory(static_cast<size_t>(bytes_));
   if (memory == nullptr) return nullptr;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (align == kHugePage) madvise(memory, size, MADV_HUGEPAGE);
-#endif
-  memset(memory, 0, size);
+  memset(memory, 0, static_cast<size_t>(bytes_));
   return static_cast<Bf16*>(memory);
 }
 

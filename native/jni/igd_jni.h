@@ -169,6 +169,40 @@ static inline int igd_jni_net_backward(int64_t tape, int64_t grad_y, int64_t gra
 
 static inline void igd_jni_tape_free(int64_t tape) noexcept { igd_tape_free((igd_tape*)(intptr_t)tape); }
 
+static inline int igd_jni_image_noise(int64_t x, int64_t n, int64_t p, int64_t samples, int64_t seed,
+                                      int64_t noise) noexcept {
+  return (int)igd_image_noise((const float*)(intptr_t)x, n, p, samples, (uint64_t)seed, (float*)(intptr_t)noise);
+}
+
+// The address of the new classifier in *defended (an int64_t).
+static inline int igd_jni_defended_create(int64_t net, int layer, int last, int64_t weight, int64_t bias,
+                                          int64_t k, int64_t masks, double temperature, double sigma,
+                                          int64_t samples, int64_t seed, int64_t defended) noexcept {
+  igd_defended* made = nullptr;
+  const int status =
+      (int)igd_defended_create((igd_net*)(intptr_t)net, layer, last, (const float*)(intptr_t)weight,
+                               (const float*)(intptr_t)bias, k, (const uint8_t*)(intptr_t)masks, temperature,
+                               sigma, samples, (uint64_t)seed, &made);
+  *(int64_t*)(intptr_t)defended = (int64_t)(intptr_t)made;
+  return status;
+}
+
+static inline void igd_jni_defended_free(int64_t defended) noexcept {
+  igd_defended_free((igd_defended*)(intptr_t)defended);
+}
+
+static inline int64_t igd_jni_defended_workspace(int64_t defended, int64_t n) noexcept {
+  return igd_defended_workspace((const igd_defended*)(intptr_t)defended, n);
+}
+
+static inline int igd_jni_defended_forward(int64_t defended, int64_t n, int64_t x, int64_t workspace,
+                                           int64_t logits, int64_t first_logits,
+                                           int64_t pseudo_labels) noexcept {
+  return (int)igd_defended_forward((const igd_defended*)(intptr_t)defended, n, (const float*)(intptr_t)x,
+                                   (void*)(intptr_t)workspace, (float*)(intptr_t)logits,
+                                   (float*)(intptr_t)first_logits, (int32_t*)(intptr_t)pseudo_labels);
+}
+
 static inline int igd_jni_top_images(int dtype, int64_t q, int64_t n, int64_t u, int64_t top,
                                      int64_t indices) noexcept {
   return (int)igd_top_images(dtype, (const void*)(intptr_t)q, n, u, top, (int32_t*)(intptr_t)indices);
@@ -180,6 +214,10 @@ static inline int igd_jni_cdir_score(int dtype, int64_t p, int64_t n, int64_t k,
   return (int)igd_cdir_score(dtype, (const void*)(intptr_t)p, n, k, scale, (const int64_t*)(intptr_t)labels,
                              (const int32_t*)(intptr_t)indices, u, top, (const double*)(intptr_t)rank_weight,
                              min_prob, lambda, (double*)(intptr_t)scores);
+}
+
+static inline int igd_jni_measure_peak(int unit, double seconds, int64_t rate) noexcept {
+  return (int)igd_measure_peak(unit, seconds, (double*)(intptr_t)rate);
 }
 
 #endif  // IGD_JNI_H_

@@ -197,6 +197,32 @@ void test_refusals() {
 
 }  // namespace
 
+// Rates are the machine's affair; that they are rates, and that wider units are not slower by far, is ours.
+void test_measure_peak() {
+  double rates[3] = {0, 0, 0};
+  for (int unit = IGD_PEAK_FLOAT32; unit <= IGD_PEAK_BFLOAT16_TILES; ++unit) {
+    double rate = -1;
+    const int status = igd_measure_peak(unit, 0.02, &rate);
+    if (status == IGD_UNSUPPORTED) {
+      expect(unit != IGD_PEAK_FLOAT32, "every machine multiplies float32");
+      expect(rate == -1, "a refused measurement leaves the rate alone");
+      continue;
+    }
+    expect(status == IGD_OK && std::isfinite(rate) && rate > 0, "a peak above 0");
+    rates[unit] = rate;
+  }
+  // At least a hundredth of what the slowest processors with these instructions do.
+  expect(rates[0] > 1e6, "float32 above 10^6 products per second");
+  double rate = 7;
+  expect_status(igd_measure_peak(3, 0.02, &rate), IGD_INVALID_ARGUMENT, "unit 3", {"got 3"});
+  expect_status(igd_measure_peak(-1, 0.02, &rate), IGD_INVALID_ARGUMENT, "unit -1", {"got -1"});
+  expect_status(igd_measure_peak(0, 0, &rate), IGD_INVALID_ARGUMENT, "no time", {"seconds"});
+  expect_status(igd_measure_peak(0, std::nan(""), &rate), IGD_INVALID_ARGUMENT, "NaN seconds", {"seconds"});
+  expect_status(igd_measure_peak(0, 61, &rate), IGD_INVALID_ARGUMENT, "too long", {"seconds"});
+  expect_status(igd_measure_peak(0, 0.02, nullptr), IGD_INVALID_ARGUMENT, "no rate", {"NULL"});
+  expect(rate == 7, "a refused measurement leaves the rate alone");
+}
+
 void test_api() {
   expect(igd_api_version() == IGD_API_VERSION, "api version");
   expect(std::string(igd_build_info()).find("igd_kernels") == 0, "build info");
@@ -229,6 +255,7 @@ void test_api() {
   igd_threads_set(threads);
 
   test_refusals();
+  test_measure_peak();
 }
 
 void test_isa_environment() {

@@ -75,6 +75,7 @@ const Group kGroups[] = {{"api", test_api, true},
                          {"loo_interior", test_loo_interior, true},
                          {"masked_head", test_masked_head, true},
                          {"net", test_net, true},
+                         {"defended", test_defended, true},
                          {"cdir_score", test_cdir_score, true},
                          {"threads",
                           [] {
@@ -82,6 +83,7 @@ const Group kGroups[] = {{"api", test_api, true},
                             test_loo_interior_threads();
                             test_masked_head_threads();
                             test_net_threads();
+                            test_defended_threads();
                             test_cdir_score_threads();
                           },
                           true},

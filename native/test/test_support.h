@@ -203,6 +203,8 @@ void test_loo_penultimate_threads();
 void test_loo_interior_threads();
 void test_masked_head_threads();
 void test_net();
+void test_defended();
+void test_defended_threads();
 void test_net_threads();
 void test_cdir_score_threads();
 

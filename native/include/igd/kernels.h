@@ -316,6 +316,55 @@ IGD_API igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, f
 /* Frees a tape; NULL is ignored. */
 IGD_API void igd_tape_free(igd_tape* tape);
 
+/* Channels, height and width of a value, into shape[3]. */
+IGD_API igd_status igd_net_shape(const igd_net* net, int value, int64_t* shape);
+
+/*
+ * Standard normal noise that belongs to an image: a function of the seed, the image's values and the draw's number
+ * alone, so that an image gets the same noise in any batch and thread. Philox 4x32-10 (Salmon et al., SC 2011), key:
+ * the seed, counter: position, draw and a 64-bit hash of the image; pairs by Box and Muller.
+ * x       [N,P], one image per row; -0 counts as 0
+ * samples draws per image
+ * noise   [N*samples,P]: row i*samples + s is draw s of image i
+ * Cost: about 7 ns per value.
+ */
+IGD_API igd_status igd_image_noise(const float* x, int64_t n, int64_t p, int64_t samples, uint64_t seed,
+                                   float* noise);
+
+/*
+ * The defended classifier (Kulkarni and Weng, ECCV 2024, Sec. 4) on a compiled network, in one call: both passes,
+ * sharing the prefix where there is no smoothing; the soft class weights; the masked second pass.
+ *   z = f(x), or with sigma > 0 the mean over `samples` of f(x + sigma*v), v as igd_image_noise gives it
+ *   y = softmax(z/temperature);  m = y*M;  logits = h(m.A(x))
+ * f: the network up to value `last`, average pooling, classifier; A: the network up to value `layer`; h: the rest.
+ * With layer == last all behind A is igd_masked_head_forward; clean and noisy images run as one batch.
+ * Holds copies of what it is made of but the network, which must outlive it. Threads: any number of calls of
+ * igd_defended_forward on different workspaces. Values of an image depend neither on the batch nor on the threads.
+ */
+typedef struct igd_defended igd_defended;
+
+/* weight [K,U'] and bias [K] of the classifier, U' the channels of `last`; masks [K,U], 0 or 1, U the channels of
+ * `layer`; temperature > 0; sigma >= 0; samples >= 1 (1 where sigma is 0). */
+IGD_API igd_status igd_defended_create(igd_net* net, int layer, int last, const float* weight, const float* bias,
+                                       int64_t k, const uint8_t* masks, double temperature, double sigma,
+                                       int64_t samples, uint64_t seed, igd_defended** defended);
+
+/* NULL is ignored. No call may be running. */
+IGD_API void igd_defended_free(igd_defended* defended);
+
+/* Bytes of working memory that igd_defended_forward needs for n images; 0 for arguments that it would refuse. */
+IGD_API int64_t igd_defended_workspace(const igd_defended* defended, int64_t n);
+
+/*
+ * x             [N,C,H,W] dense, every value in [0,1] (another, or a NaN, is refused with its place)
+ * workspace     igd_defended_workspace(defended, N) bytes, aligned to 4, the call's own while it runs
+ * logits        [N,K]
+ * first_logits  [N,K]: z
+ * pseudo_labels [N]: index of the largest first logit, the lowest of equal ones; -1 if one is NaN
+ */
+IGD_API igd_status igd_defended_forward(const igd_defended* defended, int64_t n, const float* x, void* workspace,
+                                        float* logits, float* first_logits, int32_t* pseudo_labels);
+
 /*
  * CD-IR, step 1: the images that activate a unit most, in descending order, equal ones by index.
  *   indices[u,r] = image of the r-th largest q[:,u]
@@ -347,6 +396,17 @@ IGD_API igd_status igd_top_images(int dtype, const void* q, int64_t n, int64_t u
 IGD_API igd_status igd_cdir_score(int dtype, const void* p, int64_t n, int64_t k, double scale,
                                   const int64_t* labels, const int32_t* indices, int64_t u, int64_t top,
                                   const double* rank_weight, double min_prob, double lambda, double* scores);
+
+/*
+ * The multiply-accumulate rate of a unit of this machine's processor, from registers alone, on all threads of
+ * igd_threads_get at once: what a share of the peak is a share of.
+ * unit     IGD_PEAK_FLOAT32: fused multiply-add of the active instruction set's widest vectors; _BFLOAT16_VECTOR:
+ *          AVX512-BF16's dot products; _BFLOAT16_TILES: AMX-BF16. IGD_UNSUPPORTED where there is none.
+ * seconds  how long to measure, more than 0 and at most 60; the fastest of many rounds counts
+ * rate     multiply-accumulates per second
+ */
+enum { IGD_PEAK_FLOAT32 = 0, IGD_PEAK_BFLOAT16_VECTOR = 1, IGD_PEAK_BFLOAT16_TILES = 2 };
+IGD_API igd_status igd_measure_peak(int unit, double seconds, double* rate);
 
 #ifdef __cplusplus
 } /* extern "C" */

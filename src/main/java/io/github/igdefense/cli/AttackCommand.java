@@ -4,6 +4,7 @@ import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Evaluation;
@@ -60,6 +61,8 @@ final class AttackCommand implements Callable<Integer> {
 
   @Mixin Output output;
 
+  private PseudoLabels agreement;
+
   @Override
   public Integer call() {
     boolean defended = defense.enabled();
@@ -72,10 +75,15 @@ final class AttackCommand implements Callable<Integer> {
         StagedNetwork wide = model.openWide();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        IgDefense defense = defended ? this.defense.open(network, noise, output) : null;
+        StagedNetwork pseudo =
+            this.defense.openPseudoLabels(model, this.defense.smoothing().enabled());
+        IgDefense defense = defended ? this.defense.open(network, noise, pseudo, output) : null;
         IgDefense wideDefense =
-            defended && wide != null ? this.defense.open(wide, noise, output) : null) {
+            defended && wide != null ? this.defense.open(wide, noise, null, output) : null) {
       network.notes().forEach(output::note);
+      agreement =
+          this.defense.agreement(
+              network, pseudo, this.defense.smoothing(), images, model.compute, output);
       DifferentiableClassifier classifier = defended ? defense : network;
       Classifier judged = wide == null ? classifier : defended ? wideDefense : wide;
       Evaluation.Settings settings = run.settings(model, attackOptions);
@@ -124,7 +132,8 @@ final class AttackCommand implements Callable<Integer> {
             defense,
             images,
             result.plan(),
-            run.evaluations);
+            run.evaluations,
+            agreement);
     ResultJson.write(out.resolve("result.json"), report);
     output.result(
         String.format(

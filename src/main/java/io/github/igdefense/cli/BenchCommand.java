@@ -1,47 +1,54 @@
 package io.github.igdefense.cli;
 
 import io.github.igdefense.data.InputException;
-import io.github.igdefense.defense.ClassMasks;
-import io.github.igdefense.defense.IgDefense;
-import io.github.igdefense.defense.NoiseSource;
-import io.github.igdefense.defense.Smoothing;
+import io.github.igdefense.evaluation.Benchmark;
+import io.github.igdefense.evaluation.BenchmarkModels;
+import io.github.igdefense.evaluation.BenchmarkSettings;
 import io.github.igdefense.evaluation.ConceptScoringBenchmark;
-import io.github.igdefense.evaluation.Timing;
+import io.github.igdefense.evaluation.PenultimateRankingBenchmark;
+import io.github.igdefense.evaluation.RequestedWork;
+import io.github.igdefense.evaluation.SoakBenchmark;
+import io.github.igdefense.evaluation.Tuning;
+import io.github.igdefense.evaluation.TuningCache;
 import io.github.igdefense.importance.LeaveOneOutBench;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.report.BenchmarkText;
 import io.github.igdefense.tensor.CpuTopology;
 import io.github.igdefense.tensor.Dtype;
-import io.github.igdefense.tensor.FusedOps;
 import io.github.igdefense.tensor.NativeRuntime;
-import io.github.igdefense.tensor.Rng;
-import io.github.igdefense.tensor.Tensors;
-import java.util.Arrays;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Scanner;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
-import org.bytedeco.pytorch.global.torch.ScalarType;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * {@code igd bench}: latency of base and defended model, and the cost of ranking, as ratios in one
- * run.
+ * {@code igd bench}: latency, throughput, defended against base, against libtorch's eager mode, and
+ * the cost of ranking, in one run.
  */
 @Command(
     name = "bench",
-    description = "Measure base and defended latency and the cost of LO-IR, as ratios in one run.",
+    description = {
+      "Measure latency, throughput, share of the machine's peak, input gradients, defended against"
+          + " base model, and all of it against libtorch's eager mode, in one run.",
+      "docs/benchmarks.md explains every figure."
+    },
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class BenchCommand implements Callable<Integer> {
-  private static final int CLASSES = 10;
+  /** For the soak: small, and every kind of layer in it. */
+  private static final String SMALL = "wrn-10-1";
 
   /** Of LO-IR: each takes seconds. */
   private static final int MOST_REPETITIONS = 5;
@@ -56,7 +63,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--arch",
       paramLabel = "NAME",
       defaultValue = "rn18",
-      description = "Architecture, such as rn18 or wrn-34-10. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Architecture, such as rn18, wrn-34-10 or imagenet-rn50. Default: ${DEFAULT-VALUE}.")
   String arch;
 
   @Option(
@@ -64,8 +72,48 @@ final class BenchCommand implements Callable<Integer> {
       paramLabel = "N",
       defaultValue = "41",
       description =
-          "Interleaved pairs of calls per figure; medians are printed. Default: ${DEFAULT-VALUE}.")
+          "Rounds per figure at most, in turns; medians are printed. Default: ${DEFAULT-VALUE}.")
   int repetitions;
+
+  @Option(
+      names = "--quick",
+      description = "A first look in about half a minute: fewer rounds, two batch sizes.")
+  boolean quick;
+
+  @Option(
+      names = "--batches",
+      paramLabel = "LIST",
+      split = ",",
+      description =
+          "Batch sizes of the throughput table, separated by commas. Default:"
+              + " 1,2,4,8,16,32,64,128.")
+  List<Integer> batches = new ArrayList<>();
+
+  @Option(
+      names = "--tune",
+      description =
+          "Instead: find the fastest batch size and split of threads for this model on this"
+              + " machine, and keep them in the user's cache folder.")
+  boolean tune;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "NAME",
+      defaultValue = "float32",
+      converter = ModelOptions.DtypeConverter.class,
+      description = "With --tune: arithmetic. Default: ${DEFAULT-VALUE}.")
+  Dtype dtype;
+
+  @Option(
+      names = "--soak",
+      paramLabel = "N",
+      description =
+          "Instead: resident memory over N inferences of one image and N/100 attack steps on a small"
+              + " network; use scripts/soak.sh.")
+  Long soak;
+
+  @Option(names = "--on-request", hidden = true)
+  boolean onRequest;
 
   @Option(
       names = "--loir",
@@ -113,6 +161,14 @@ final class BenchCommand implements Callable<Integer> {
     if (repetitions < 3) {
       throw new InputException("expected --repetitions of at least 3, got " + repetitions);
     }
+    if (Stream.of(loir, cdir, tune, soak != null, onRequest).filter(on -> on).count() > 1) {
+      throw new InputException("expected one of --loir, --cdir, --tune and --soak, got several");
+    }
+    batches.forEach(batch -> Values.positive("--batches", batch));
+    if (dtype != Dtype.FLOAT32 && !tune) {
+      throw new InputException(
+          "--dtype needs --tune; the benchmark itself measures float32 and bfloat16");
+    }
     compute.apply();
     if (cdir) {
       return conceptScoring();
@@ -122,47 +178,128 @@ final class BenchCommand implements Callable<Integer> {
     figures.put("cpu", CpuTopology.modelName());
     figures.put("threads", NativeRuntime.threads());
     figures.put("repetitions", repetitions);
-    if (loir) {
-      leaveOneOut();
-      output.json(figures);
+    if (onRequest) {
+      serve();
       return 0;
     }
-    try (StagedNetwork network =
-            checkpoint == null
-                ? Networks.random(arch, 3, 0, CLASSES, compute.seed, Dtype.FLOAT32)
-                : Networks.open(arch, checkpoint, Dtype.FLOAT32);
-        Rng noise = new Rng(compute.seed)) {
-      MaskableLayer layer = network.penultimate();
-      ClassMasks masks =
-          ClassMasks.random(
-              layer.name(),
-              network.classCount(),
-              layer.units(),
-              DefenseOptions.defaultKeep(layer.units()),
-              compute.seed);
-      try (IgDefense plain =
-              new IgDefense(network, masks, IgDefense.DEFAULT_TEMPERATURE, Smoothing.NONE, null);
-          IgDefense smoothed =
-              new IgDefense(
-                  network,
-                  masks,
-                  IgDefense.DEFAULT_TEMPERATURE,
-                  new Smoothing(4 / 255.0, 1),
-                  NoiseSource.fresh(noise))) {
-        for (int batch : new int[] {1, compute.batchSize}) {
-          defended(network, plain, smoothed, batch);
-        }
-        ranking(network, layer, compute.batchSize);
-      }
+    if (loir) {
+      leaveOneOut();
+    } else if (tune) {
+      tune();
+    } else if (soak != null) {
+      soak();
+    } else {
+      measure();
     }
     output.json(figures);
     return 0;
   }
 
-  private StagedNetwork open(Dtype dtype) {
+  private BenchmarkModels models() {
+    return new BenchmarkModels(arch, checkpoint, compute.seed, DefenseOptions::defaultKeep);
+  }
+
+  private void measure() {
+    BenchmarkText table = new BenchmarkText(output::result);
+    BenchmarkSettings settings =
+        quick
+            ? BenchmarkSettings.quick(compute.batchSize, repetitions)
+            : BenchmarkSettings.full(
+                compute.batchSize,
+                batches.isEmpty() ? BenchmarkSettings.BATCHES : batches,
+                repetitions);
+    figures.put("quick", quick);
+    output.result(
+        arch
+            + ", "
+            + figures.get("checkpoint")
+            + ", "
+            + figures.get("threads")
+            + " threads, "
+            + figures.get("cpu"));
+    try (BenchmarkModels models = models();
+        PointerScope scope = new PointerScope()) {
+      new Benchmark(models, settings, table).run();
+      PenultimateRankingBenchmark ranking =
+          PenultimateRankingBenchmark.run(
+              models.float32(),
+              models.images(compute.batchSize),
+              repetitions,
+              settings.budgetSeconds());
+      table.group("LO-IR of the penultimate layer, batch " + compute.batchSize);
+      table.figure("ratio_loir_penultimate", ranking.ratio(), "", "LO-IR / plain forward pass");
+      table.figure(
+          "loir_kernel_us",
+          ranking.kernelSeconds() * 1e6,
+          "us",
+          "its kernel alone, of ready activations");
+    }
+    figures.putAll(table.figures());
+  }
+
+  private void tune() {
+    try (StagedNetwork network = open(dtype)) {
+      Map<String, String> key = TuningCache.key(network);
+      Tuning tuning =
+          Tuning.measure(network, NativeRuntime.threads(), quick ? 1 : 6, output::note);
+      Path file = TuningCache.ofUser().write(key, tuning);
+      figures.put("dtype", dtype.toString());
+      figures.put("tuning", tuning);
+      figures.put("file", file.toString());
+      output.result(
+          String.format(
+              Locale.ROOT,
+              "batch %d with %d threads: %.4g images/s; one image at a time: %d callers with %d"
+                  + " threads each, %.4g images/s; kept in %s",
+              tuning.batchSize(),
+              tuning.threads(),
+              tuning.imagesPerSecond(),
+              tuning.callers(),
+              tuning.threadsPerCaller(),
+              tuning.callersImagesPerSecond(),
+              file));
+    }
+  }
+
+  private void soak() {
+    if (soak < SoakBenchmark.LEAST * SoakBenchmark.INFERENCES_PER_STEP) {
+      throw new InputException(
+          "expected --soak of at least "
+              + SoakBenchmark.LEAST * SoakBenchmark.INFERENCES_PER_STEP
+              + " inferences, got "
+              + soak);
+    }
+    try (BenchmarkModels models =
+            new BenchmarkModels(SMALL, null, compute.seed, DefenseOptions::defaultKeep);
+        PointerScope scope = new PointerScope()) {
+      figures.put("arch", SMALL);
+      for (SoakBenchmark result : SoakBenchmark.of(models, soak, output::note)) {
+        figures.putAll(result.figures());
+        output.result(result.toString());
+      }
+    }
+  }
+
+  /** Answers each line of standard input with a line of JSON, until there are no more. */
+  private void serve() {
+    try (BenchmarkModels models = models();
+        PointerScope scope = new PointerScope();
+        Scanner requests = new Scanner(System.in, StandardCharsets.UTF_8)) {
+      RequestedWork work = new RequestedWork(models);
+      Output answers = new Output();
+      answers.json = true;
+      answers.json(figures);
+      while (requests.hasNextLine()) {
+        String request = requests.nextLine();
+        answers.json(Map.of("request", request, "seconds", work.times(request)));
+      }
+    }
+  }
+
+  private StagedNetwork open(Dtype type) {
     return checkpoint == null
-        ? Networks.random(arch, 3, 0, CLASSES, compute.seed, dtype)
-        : Networks.open(arch, checkpoint, dtype);
+        ? Networks.random(arch, 3, 0, BenchmarkModels.classes(arch), compute.seed, type)
+        : Networks.open(arch, checkpoint, type);
   }
 
   private void leaveOneOut() {
@@ -185,7 +322,7 @@ final class BenchCommand implements Callable<Integer> {
       figures.put("images", images);
       figures.put("units", units);
       if (checkpoint == null) {
-        figures.putAll(LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, CLASSES), target));
+        figures.putAll(LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, BenchmarkModels.classes(arch)), target));
       }
       try (LeaveOneOutBench bench =
           new LeaveOneOutBench(network, target, images, units, compute.seed)) {
@@ -213,81 +350,6 @@ final class BenchCommand implements Callable<Integer> {
         "floor: multiply-adds, and multiplications, 10^6");
     output.json(figures);
     return 0;
-  }
-
-  private Tensor images(StagedNetwork network, int batch) {
-    try (Rng rng = new Rng(compute.seed)) {
-      return rng.uniform(
-          network.dtype(),
-          batch,
-          network.inputChannels(),
-          network.imageSize(),
-          network.imageSize());
-    }
-  }
-
-  private void defended(StagedNetwork network, IgDefense plain, IgDefense smoothed, int batch) {
-    try (PointerScope scope = new PointerScope()) {
-      Tensor x = images(network, batch);
-      int pairs = batch == 1 ? repetitions * 5 : repetitions;
-      Timing base = Timing.of(network, x, pairs);
-      Timing withDefense = Timing.compare(plain, network, x, pairs);
-      Timing withSmoothing = Timing.compare(smoothed, network, x, pairs);
-      put(
-          "latency_b" + batch + "_float32_ms",
-          base.medianSeconds() * 1e3,
-          "base, batch " + batch + ", ms");
-      put("ratio_defended_b" + batch, withDefense.ratio(), "defended / base, batch " + batch);
-      put(
-          "ratio_smoothed_b" + batch,
-          withSmoothing.ratio(),
-          "smoothed (n=1) / base, batch " + batch);
-    }
-  }
-
-  /**
-   * One batch through LO-IR (prefix and kernel) against one plain forward pass of it, interleaved.
-   */
-  private void ranking(StagedNetwork network, MaskableLayer layer, int batch) {
-    try (PointerScope scope = new PointerScope();
-        AutoGradMode off = new AutoGradMode(false)) {
-      Tensor x = images(network, batch);
-      long[] classes = new long[batch];
-      Arrays.setAll(classes, i -> i % network.classCount());
-      Tensor labels = Tensors.of(classes, batch);
-      Tensor sums =
-          torch.zeros(
-              new long[] {network.classCount(), layer.units()}, Tensors.options(ScalarType.Double));
-      Tensor counts =
-          torch.zeros(new long[] {network.classCount()}, Tensors.options(ScalarType.Long));
-      double[] ratios = new double[repetitions];
-      double[] kernel = new double[repetitions];
-      for (int i = -3; i < repetitions; i++) {
-        long start = System.nanoTime();
-        try (PointerScope inner = new PointerScope()) {
-          network.logits(x);
-        }
-        long middle = System.nanoTime();
-        try (PointerScope inner = new PointerScope()) {
-          Tensor activation = network.prefix(x, layer);
-          long before = System.nanoTime();
-          FusedOps.looPenultimateAccumulate(activation, labels, false, sums, counts);
-          if (i >= 0) {
-            kernel[i] = (System.nanoTime() - before) / 1e3;
-          }
-        }
-        if (i >= 0) {
-          ratios[i] = (double) (System.nanoTime() - middle) / (middle - start);
-        }
-      }
-      Arrays.sort(ratios);
-      Arrays.sort(kernel);
-      put(
-          "ratio_loir_penultimate",
-          ratios[repetitions / 2],
-          "LO-IR of " + layer.name() + " / plain forward, batch " + batch);
-      put("loir_kernel_us", kernel[repetitions / 2], "its kernel alone, microseconds a batch");
-    }
   }
 
   private void put(String key, double value, String label) {

@@ -9,6 +9,7 @@ import io.github.igdefense.defense.GradientMode;
 import io.github.igdefense.defense.HedgeDefense;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.NoiseSource;
+import io.github.igdefense.defense.Sodef;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
 import io.github.igdefense.evaluation.RunState;
@@ -40,14 +41,15 @@ import picocli.CommandLine.Option;
 @Command(
     name = "compare",
     description = {
-      "The base model, anti-adversary (CAAA), hedge defense (HD) and IG-Defense with random masks,"
-          + " CD-IR and LO-IR under the same attacks, directly and by transfer from the base.",
+      "The base model, anti-adversary (CAAA), hedge defense (HD), SODEF where a trained block is"
+          + " given, and IG-Defense with random masks, CD-IR and LO-IR under the same attacks,"
+          + " directly and by transfer from the base.",
       "Inference times are multiples of the base model's, measured in this run."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class CompareCommand implements Callable<Integer> {
-  private static final List<String> NAMES = List.of("caaa", "hd", "random", "cdir", "loir");
+  private static final List<String> NAMES = List.of("caaa", "hd", "sodef", "random", "cdir", "loir");
   private static final int TIMED_IMAGES = 16;
 
   @Mixin DataOptions data;
@@ -65,7 +67,8 @@ final class CompareCommand implements Callable<Integer> {
       paramLabel = "LIST",
       split = ",",
       description =
-          "Defenses, of caaa, hd, random, cdir, loir. Default: all whose ranking is given.")
+          "Defenses, of caaa, hd, sodef, random, cdir, loir. Default: all whose ranking or block is"
+              + " given.")
   List<String> with;
 
   @Option(
@@ -97,6 +100,8 @@ final class CompareCommand implements Callable<Integer> {
           "One random start of hd for all images: deterministic, and cheaper to attack and judge.")
   boolean hedgeFixed;
 
+  @Mixin SodefOptions sodef;
+
   @Option(
       names = "--attack",
       paramLabel = "LIST",
@@ -119,18 +124,7 @@ final class CompareCommand implements Callable<Integer> {
   @Mixin AttackListOptions attackOptions;
   @Mixin RunOptions run;
 
-  @Option(
-      names = "--cache",
-      paramLabel = "DIR",
-      description = "Keep the base model's adversarial images there, by hash of all settings.")
-  Path cache;
-
-  @Option(
-      names = "--out",
-      required = true,
-      paramLabel = "DIR",
-      description = "Writes DIR/result.json and DIR/report.html.")
-  Path out;
+  @Mixin ComparisonOutput files;
 
   @Mixin Output output;
 
@@ -138,6 +132,7 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     Set<String> chosen = chosen();
     check();
+    defense.refusePseudoLabelDtype("compare");
     Comparison.Plans plans =
         worstCase
             ? WorstCaseSuite.plans(
@@ -145,12 +140,13 @@ final class CompareCommand implements Callable<Integer> {
             : Comparison.Plans.same(
                 AttackPlans.of(
                     attack == null ? "apgd-ce,apgd-t" : attack, attackOptions, false, false));
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("compare", model, data, output);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<AutoCloseable> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
       List<Entry> entries = new ArrayList<>();
       for (String name : NAMES) {
@@ -163,9 +159,8 @@ final class CompareCommand implements Callable<Integer> {
       for (Entry entry : entries) {
         all.put("defense " + entry.name(), entry.identity());
       }
-      RunState state = run.open(out, all, List.of(noise));
-      RunState base =
-          cache == null ? state : RunState.cached(cache, identity.with("transfer", true));
+      RunState state = run.open(files.out, all, List.of(noise));
+      RunState base = files.base(state, identity, true);
       Comparison comparison;
       try (Reporting.Bars bars = reporting.bars()) {
         comparison =
@@ -187,11 +182,11 @@ final class CompareCommand implements Callable<Integer> {
         throw e;
       }
       RunReport report = report(reporting, network, comparison);
-      ResultJson.write(out.resolve("result.json"), report);
-      HtmlReport.write(out.resolve("report.html"), report);
+      ResultJson.write(files.out.resolve("result.json"), report);
+      HtmlReport.write(files.out.resolve("report.html"), report);
       run.finished(state);
       output.result(ConsoleTable.text(report));
-      output.note("report: " + out.resolve("report.html"));
+      output.note("report: " + files.out.resolve("report.html"));
       reporting.printJson(report);
       return 0;
     }
@@ -205,6 +200,9 @@ final class CompareCommand implements Callable<Integer> {
       Set<String> all = new LinkedHashSet<>(NAMES);
       if (defense.ranking == null) {
         all.remove("loir");
+      }
+      if (!sodef.given()) {
+        all.remove("sodef");
       }
       if (cdir == null) {
         all.remove("cdir");
@@ -221,6 +219,9 @@ final class CompareCommand implements Callable<Integer> {
     if (names.contains("loir") && defense.ranking == null) {
       throw new InputException("--with loir needs --ranking DIR_OR_FILE");
     }
+    if (names.contains("sodef") && !sodef.given()) {
+      throw new InputException("--with sodef needs --sodef-block FILE, a trained block");
+    }
     if (names.contains("cdir") && cdir == null) {
       throw new InputException("--with cdir needs --cdir-ranking DIR_OR_FILE");
     }
@@ -228,16 +229,14 @@ final class CompareCommand implements Callable<Integer> {
   }
 
   private void check() {
-    Values.outputFolder(out);
-    if (cache != null) {
-      Values.outputFolder(cache);
-    }
+    files.check();
     if (worstCase && attack != null) {
       throw new InputException(
           "expected either --worst-case, whose attacks are fixed, or --attack, got both");
     }
     defense.smoothing();
     hedge();
+    sodef.check();
   }
 
   private HedgeDefense.Settings hedge() {
@@ -258,6 +257,10 @@ final class CompareCommand implements Callable<Integer> {
                 ? HedgeDefense.fixed(network, hedge(), model.compute.seed, gradient)
                 : HedgeDefense.fresh(network, hedge(), noise, gradient);
         yield new Entry(name, "Hedge Defense (HD)", made, made.name() + gradient);
+      }
+      case "sodef" -> {
+        Sodef made = opened.add(sodef.open(network, output));
+        yield new Entry(name, sodef.title(), made, made.name() + made.block().sha256());
       }
       case "random" -> {
         MaskableLayer layer = defense.layer(network);
@@ -334,7 +337,7 @@ final class CompareCommand implements Callable<Integer> {
         comparison,
         timings,
         reporting.settings(
-            attackOptions, last == null ? network : last, random ? run.evaluations : null),
+            attackOptions, last == null ? network : last, random ? run.evaluations : null, null),
         !worstCase
             ? Protocol.CUSTOM
             : preset == WorstCaseSuite.Preset.FULL ? Protocol.IW_WC : Protocol.IW_WC_SCREENING,

@@ -78,8 +78,12 @@ final class CorruptionsCommand implements Callable<Integer> {
     RepeatedEvaluation judge = new RepeatedEvaluation(evaluations);
     try (StagedNetwork network = model.open();
         Rng noise = new Rng(model.compute.seed);
-        IgDefense defendedModel = defended ? defense.open(network, noise, output) : null) {
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, defense.smoothing().enabled());
+        IgDefense defendedModel =
+            defended ? defense.open(network, noise, pseudo, output) : null) {
       List<CorruptionEvaluation> results = new ArrayList<>();
+      Map<String, Object> json = new LinkedHashMap<>();
       EvaluationListener told =
           progress -> {
             if (progress.done() == progress.images()) {
@@ -89,10 +93,12 @@ final class CorruptionsCommand implements Callable<Integer> {
       int count = limit == null ? 0 : limit;
       int batch = model.compute.batchSize;
       results.add(CorruptionEvaluation.of(network, folder, count, batch, judge, told));
+      if (pseudo != null) {
+        json.put("pseudo_label_dtype", pseudo.dtype().toString());
+      }
       if (defended) {
         results.add(CorruptionEvaluation.of(defendedModel, folder, count, batch, judge, told));
       }
-      Map<String, Object> json = new LinkedHashMap<>();
       json.put("version", Version.get());
       json.put("model_sha256", network.sha256());
       json.put("corruptions", folder.toString());

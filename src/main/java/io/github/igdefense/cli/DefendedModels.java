@@ -4,7 +4,6 @@ import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.IgDefense;
-import io.github.igdefense.defense.NoiseSource;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.importance.RankingFiles;
@@ -50,12 +49,16 @@ final class DefendedModels {
    * @param smoothing of its first pass
    */
   record Variant(String name, String title, ClassMasks masks, Smoothing smoothing) {
-    IgDefense open(StagedNetwork network, double temperature, Rng noise) {
-      return new IgDefense(network, masks, temperature, smoothing, NoiseSource.fresh(noise));
+    /**
+     * @param pseudoLabels the network of the smoothed pass, or null for {@code network}
+     */
+    IgDefense open(
+        StagedNetwork network, double temperature, Rng noise, StagedNetwork pseudoLabels) {
+      return DefenseOptions.open(network, masks, temperature, smoothing, noise, pseudoLabels);
     }
 
     /** What tells it from others. */
-    String identity(double temperature) {
+    String identity(double temperature, StagedNetwork pseudoLabels) {
       return name
           + " "
           + Hashes.sha256(masks.bits())
@@ -66,7 +69,10 @@ final class DefendedModels {
           + " samples="
           + smoothing.samples()
           + " temperature="
-          + temperature;
+          + temperature
+          + (pseudoLabels == null || !smoothing.enabled()
+              ? ""
+              : " pseudo-labels=" + pseudoLabels.dtype());
     }
   }
 
@@ -79,6 +85,23 @@ final class DefendedModels {
     for (double sigma : sigmas) {
       new Smoothing(sigma, defense.samples);
     }
+  }
+
+  /** Whether any of the models has a smoothed first pass. */
+  boolean smoothed(DefenseOptions defense) {
+    return noise(defense).enabled();
+  }
+
+  /** The first noise level above 0, else none. */
+  Smoothing noise(DefenseOptions defense) {
+    if (defense.smoothing().enabled()) {
+      return defense.smoothing();
+    }
+    return sigmas.stream()
+        .filter(sigma -> sigma > 0)
+        .findFirst()
+        .map(sigma -> new Smoothing(sigma, defense.samples))
+        .orElse(Smoothing.NONE);
   }
 
   /** Every ranking with every noise level, the given ones first. */

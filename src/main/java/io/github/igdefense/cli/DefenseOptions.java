@@ -1,21 +1,30 @@
 package io.github.igdefense.cli;
 
 import io.github.igdefense.data.Hashes;
+import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.defense.IgDefense;
 import io.github.igdefense.defense.NoiseSource;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Rng;
 import java.nio.file.Path;
+import java.util.Locale;
 import picocli.CommandLine.Option;
 
 /** The defense put in front of the model; none without {@code --ranking}. */
 final class DefenseOptions {
+  /** Images on which the arithmetic of pseudo-labels is compared. */
+  private static final int COMPARED_IMAGES = 256;
+
+  private static final double POOR_AGREEMENT = 0.97;
+
   @Option(
       names = "--ranking",
       paramLabel = "DIR_OR_FILE",
@@ -59,15 +68,25 @@ final class DefenseOptions {
       description = "Temperature of the soft class weights. Default: ${DEFAULT-VALUE}.")
   double temperature;
 
+  @Option(
+      names = "--pseudo-label-dtype",
+      paramLabel = "NAME",
+      converter = ModelOptions.DtypeConverter.class,
+      description =
+          "Arithmetic of the smoothed pass, which only finds the pseudo-label: float32 or bfloat16"
+              + " (faster; how often both agree is measured first). Default: that of --dtype.")
+  Dtype pseudoLabelDtype;
+
   /** Whether a defense was asked for; refuses its settings without a ranking. */
   boolean enabled() {
     smoothing();
     if (!(temperature > 0) || Double.isInfinite(temperature)) {
       throw new InputException("expected a finite --temperature above 0, got " + temperature);
     }
-    if (ranking == null && (layer != null || keep != null || sigma != 0)) {
+    if (ranking == null
+        && (layer != null || keep != null || sigma != 0 || pseudoLabelDtype != null)) {
       throw new InputException(
-          "--layer, --keep and --smoothing-sigma need --ranking DIR_OR_FILE (make one with igd rank"
+          "--layer, --keep, --smoothing-sigma and --pseudo-label-dtype need --ranking DIR_OR_FILE (make one with igd rank"
               + " loir)");
     }
     return ranking != null;
@@ -114,13 +133,98 @@ final class DefenseOptions {
   }
 
   /**
+   * The network of the smoothed pass where it computes in another arithmetic than the rest; null
+   * otherwise. The caller closes it.
+   *
+   * @param smoothed whether any defended model has a smoothed pass
+   */
+  StagedNetwork openPseudoLabels(ModelOptions model, boolean smoothed) {
+    if (pseudoLabelDtype == null || pseudoLabelDtype == model.dtype) {
+      return null;
+    }
+    if (pseudoLabelDtype != Dtype.BFLOAT16 || model.dtype != Dtype.FLOAT32) {
+      throw new InputException(
+          "expected --pseudo-label-dtype bfloat16 with --dtype float32, or both the same, got "
+              + pseudoLabelDtype
+              + " with "
+              + model.dtype);
+    }
+    if (!smoothed) {
+      throw new InputException(
+          "--pseudo-label-dtype needs --smoothing-sigma above 0: without noise both passes share"
+              + " one prefix, and there is nothing to compute apart");
+    }
+    return model.open(pseudoLabelDtype);
+  }
+
+  /** Refuses {@code --pseudo-label-dtype} where a command does not offer it. */
+  void refusePseudoLabelDtype(String command) {
+    if (pseudoLabelDtype != null) {
+      throw new InputException(
+          "igd "
+              + command
+              + " computes pseudo-labels in --dtype; --pseudo-label-dtype works with predict,"
+              + " eval, attack and corruptions");
+    }
+  }
+
+  /**
+   * How often both arithmetics give one pseudo-label, printed; null without {@code pseudoLabels}.
+   */
+  PseudoLabels agreement(
+      StagedNetwork network,
+      StagedNetwork pseudoLabels,
+      Smoothing noise,
+      ImageSet images,
+      ComputeOptions compute,
+      Output output) {
+    if (pseudoLabels == null) {
+      return null;
+    }
+    ImageSet sample = images.limit(Math.min(images.size(), COMPARED_IMAGES));
+    int batch = Math.min(sample.size(), compute.batchSize);
+    PseudoLabels found =
+        PseudoLabels.compare(network, pseudoLabels, sample, batch, noise, compute.seed);
+    output.note(found.toString());
+    if (found.agreement() < POOR_AGREEMENT) {
+      output.warn(
+          String.format(
+              Locale.ROOT,
+              "pseudo-labels in %s differ from those of %s for %.1f %% of the images: accuracies"
+                  + " may differ as well; leave --pseudo-label-dtype out to be sure",
+              found.dtype(),
+              found.reference(),
+              100 * (1 - found.agreement())));
+    }
+    return found;
+  }
+
+  /**
    * The defended classifier; the caller closes it.
    *
    * @param noise the stream of the smoothed pass, the caller's
+   * @param pseudoLabels of {@link #openPseudoLabels}, or null
    */
-  IgDefense open(StagedNetwork network, Rng noise, Output output) {
-    ClassMasks masks = masks(network, output);
-    return new IgDefense(network, masks, temperature, smoothing(), NoiseSource.fresh(noise));
+  IgDefense open(StagedNetwork network, Rng noise, StagedNetwork pseudoLabels, Output output) {
+    return open(network, masks(network, output), temperature, smoothing(), noise, pseudoLabels);
+  }
+
+  /** A defended classifier of any masks; {@code pseudoLabels} counts where there is noise. */
+  static IgDefense open(
+      StagedNetwork network,
+      ClassMasks masks,
+      double temperature,
+      Smoothing smoothing,
+      Rng noise,
+      StagedNetwork pseudoLabels) {
+    IgDefense plain =
+        new IgDefense(network, masks, temperature, smoothing, NoiseSource.fresh(noise));
+    if (pseudoLabels == null || !smoothing.enabled()) {
+      return plain;
+    }
+    try (plain) {
+      return plain.withPseudoLabels(pseudoLabels);
+    }
   }
 
   /** The masks of the ranking, with warnings about it. */

@@ -181,7 +181,8 @@ final class DemoCommand implements Callable<Integer> {
                 network,
                 comparison,
                 timings,
-                reporting.settings(attackOptions, smoothed, settings.judge().repetitions()),
+                reporting.settings(
+                    attackOptions, smoothed, settings.judge().repetitions(), null),
                 Protocol.CUSTOM,
                 ranking,
                 keep,

@@ -3,6 +3,7 @@ package io.github.igdefense.cli;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.AttackRun;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
@@ -85,14 +86,6 @@ final class EvalCommand implements Callable<Integer> {
   @Mixin RunOptions run;
 
   @Option(
-      names = "--cache",
-      paramLabel = "DIR",
-      description =
-          "Keep the base model's adversarial images there, by hash of all settings, for runs about"
-              + " other defended models.")
-  Path cache;
-
-  @Option(
       names = "--per-image",
       description = "Write DIR/per_image.csv: every image under every attack.")
   boolean perImage;
@@ -116,14 +109,11 @@ final class EvalCommand implements Callable<Integer> {
               + " architecture, reported.")
   Map<String, String> info = new LinkedHashMap<>();
 
-  @Option(
-      names = "--out",
-      required = true,
-      paramLabel = "DIR",
-      description = "Writes DIR/result.json and DIR/report.html.")
-  Path out;
+  @Mixin ComparisonOutput files;
 
   @Mixin Output output;
+
+  private PseudoLabels agreement;
 
   @Override
   public Integer call() {
@@ -131,29 +121,42 @@ final class EvalCommand implements Callable<Integer> {
     models.check(defense);
     check();
     Comparison.Plans plans = plans();
-    Evaluation.Settings settings = run.settings(model, attackOptions);
     Reporting reporting = new Reporting("eval", model, data, output);
     try (StagedNetwork network = model.open();
         StagedNetwork wide = model.openWide();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
+        StagedNetwork pseudo = defense.openPseudoLabels(model, models.smoothed(defense));
         Opened<IgDefense> opened = new Opened<>()) {
+      // After the model: it may bring its batch size.
+      Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
+      agreement =
+          defense.agreement(
+              network, pseudo, models.noise(defense), images, model.compute, output);
       List<DefendedModels.Variant> variants =
           defended ? models.variants(defense, network, output) : List.of();
       Identity identity = new Identity(model, network, images, settings);
       Map<String, String> all = identity.with("plans", plans);
       for (DefendedModels.Variant variant : variants) {
-        all.put("defense " + variant.name(), variant.identity(defense.temperature));
+        all.put("defense " + variant.name(), variant.identity(defense.temperature, pseudo));
       }
-      RunState state = run.open(out, all, List.of(noise));
-      RunState base =
-          cache == null ? state : RunState.cached(cache, identity.with("transfer", defended));
+      RunState state = run.open(files.out, all, List.of(noise));
+      RunState base = files.base(state, identity, defended);
       Comparison comparison;
       try (Reporting.Bars bars = reporting.bars()) {
         Comparison.States states = new Comparison.States(base, state);
         comparison =
-            compare(network, wide, images, plans, settings, states, noise, bars, variants, opened);
+            compare(
+                new Networked(network, wide, pseudo),
+                images,
+                plans,
+                settings,
+                states,
+                noise,
+                bars,
+                variants,
+                opened);
       } catch (InputException e) {
         state.abandon();
         throw e;
@@ -162,15 +165,23 @@ final class EvalCommand implements Callable<Integer> {
       write(report, comparison);
       run.finished(state);
       output.result(ConsoleTable.text(report));
-      output.note("report: " + out.resolve("report.html"));
+      output.note("report: " + files.out.resolve("report.html"));
       reporting.printJson(report);
       return 0;
     }
   }
 
+  /**
+   * The model in its arithmetics.
+   *
+   * @param network as {@code --dtype} says
+   * @param wide float32 that judges bfloat16's attacks; or null
+   * @param pseudo of the smoothed pass; or null
+   */
+  private record Networked(StagedNetwork network, StagedNetwork wide, StagedNetwork pseudo) {}
+
   private Comparison compare(
-      StagedNetwork network,
-      StagedNetwork wide,
+      Networked networks,
       ImageSet images,
       Comparison.Plans plans,
       Evaluation.Settings settings,
@@ -179,6 +190,8 @@ final class EvalCommand implements Callable<Integer> {
       Reporting.Bars bars,
       List<DefendedModels.Variant> variants,
       Opened<IgDefense> opened) {
+    StagedNetwork network = networks.network();
+    StagedNetwork wide = networks.wide();
     StagedNetwork judged = wide == null ? network : wide;
     Comparison comparison =
         new Comparison(
@@ -192,9 +205,10 @@ final class EvalCommand implements Callable<Integer> {
             states,
             bars);
     for (DefendedModels.Variant variant : variants) {
-      IgDefense made = opened.add(variant.open(network, defense.temperature, noise));
+      IgDefense made = opened.add(
+              variant.open(network, defense.temperature, noise, networks.pseudo()));
       IgDefense counts =
-          wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise));
+          wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise, null));
       comparison.add(variant.name(), variant.title(), made, counts);
     }
     return comparison;
@@ -202,7 +216,7 @@ final class EvalCommand implements Callable<Integer> {
 
   /** Refuses, before anything is computed, what cannot be done. */
   private void check() {
-    Values.outputFolder(out);
+    files.check();
     if (worstCase && (attack != null || cascade || individual)) {
       throw new InputException(
           "expected either --worst-case, whose attacks are fixed, or --attack, got both");
@@ -212,9 +226,6 @@ final class EvalCommand implements Callable<Integer> {
     }
     if (cascade && individual) {
       throw new InputException("expected --cascade or --individual, got both");
-    }
-    if (cache != null) {
-      Values.outputFolder(cache);
     }
     if (modelInfo != null) {
       Values.outputFile(modelInfo);
@@ -247,7 +258,10 @@ final class EvalCommand implements Callable<Integer> {
         comparison,
         timings,
         reporting.settings(
-            attackOptions, first == null ? network : first, random ? run.evaluations : null),
+            attackOptions,
+            first == null ? network : first,
+            random ? run.evaluations : null,
+            agreement),
         protocol(),
         ranking,
         first == null ? 0 : first.masks().keep(),
@@ -263,16 +277,16 @@ final class EvalCommand implements Callable<Integer> {
 
   private void write(RunReport report, Comparison comparison) {
     if (worstCase) {
-      WorstCaseFiles.writeMatrix(out, comparison, preset != WorstCaseSuite.Preset.FULL);
+      WorstCaseFiles.writeMatrix(files.out, comparison, preset != WorstCaseSuite.Preset.FULL);
     }
     if (perImage) {
-      WorstCaseFiles.writePerImage(out.resolve("per_image.csv"), comparison);
+      WorstCaseFiles.writePerImage(files.out.resolve("per_image.csv"), comparison);
     }
     if (saveAdversarial) {
       for (Comparison.Row row : comparison.rows()) {
         for (AttackRun attacked : row.evaluation().attacks().values()) {
           WorstCaseFiles.writeAdversarial(
-              out.resolve("adversarial")
+              files.out.resolve("adversarial")
                   .resolve(row.name() + "-" + attacked.plan().name() + ".npz"),
               comparison.images(),
               attacked,
@@ -283,7 +297,7 @@ final class EvalCommand implements Callable<Integer> {
     if (modelInfo != null) {
       ModelInfo.write(modelInfo, report, info);
     }
-    ResultJson.write(out.resolve("result.json"), report);
-    HtmlReport.write(out.resolve("report.html"), report);
+    ResultJson.write(files.out.resolve("result.json"), report);
+    HtmlReport.write(files.out.resolve("report.html"), report);
   }
 }

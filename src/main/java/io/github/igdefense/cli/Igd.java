@@ -45,6 +45,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       BenchCommand.class,
       SubsetCommand.class,
       ExportCommand.class,
+      ExportImagesCommand.class,
       DoctorCommand.class,
       GenerateCompletion.class,
       CommandLine.HelpCommand.class

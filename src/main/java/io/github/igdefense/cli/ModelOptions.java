@@ -75,15 +75,22 @@ final class ModelOptions {
   /** The same in another arithmetic than {@code --dtype}. */
   StagedNetwork open(Dtype dtype) {
     boolean exported = torchscript.chosen(arch, checkpoint);
-    Device device = compute.applyDevice();
-    if (exported) {
-      if (!inputNormalization.equals(InputNormalizations.AUTO)) {
-        throw new InputException(
-            "--input-normalization does not apply to --arch torchscript: what was exported does"
-                + " its own");
-      }
-      return torchscript.open(checkpoint, dtype, device);
+    Device device = compute.start();
+    StagedNetwork network = exported ? openExported(dtype, device) : openCheckpoint(dtype, device);
+    compute.tune(network, new Output());
+    return network;
+  }
+
+  private StagedNetwork openExported(Dtype dtype, Device device) {
+    if (!inputNormalization.equals(InputNormalizations.AUTO)) {
+      throw new InputException(
+          "--input-normalization does not apply to --arch torchscript: what was exported does"
+              + " its own");
     }
+    return torchscript.open(checkpoint, dtype, device);
+  }
+
+  private StagedNetwork openCheckpoint(Dtype dtype, Device device) {
     StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization, device);
     network.warnings().forEach(new Output()::warn);
     return network;

@@ -6,6 +6,7 @@ import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.Npy;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.Predictions;
 import io.github.igdefense.model.Batches;
 import io.github.igdefense.model.Classifier;
@@ -49,18 +50,22 @@ final class PredictCommand implements Callable<Integer> {
     Values.outputFile(out);
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
-        Rng noise = new Rng(model.compute.seed)) {
+        Rng noise = new Rng(model.compute.seed);
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
-        return predict(network, images);
+        return predict(network, images, null);
       }
-      try (IgDefense classifier = defense.open(network, noise, output)) {
-        return predict(classifier, images);
+      PseudoLabels agreement =
+          defense.agreement(network, pseudo, defense.smoothing(), images, model.compute, output);
+      try (IgDefense classifier = defense.open(network, noise, pseudo, output)) {
+        return predict(classifier, images, agreement);
       }
     }
   }
 
-  private int predict(Classifier classifier, ImageSet images) {
+  private int predict(Classifier classifier, ImageSet images, PseudoLabels agreement) {
     int k = classifier.classCount();
     double[] logits = new double[Math.multiplyExact(images.size(), k)];
     int correct = 0;
@@ -125,6 +130,10 @@ final class PredictCommand implements Callable<Integer> {
     json.put("images", images.size());
     json.put("seconds", seconds);
     json.put("logits", out.toString());
+    if (agreement != null) {
+      json.put("pseudo_label_dtype", agreement.dtype().toString());
+      json.put("pseudo_label_agreement", agreement.agreement());
+    }
     output.json(json);
     return 0;
   }

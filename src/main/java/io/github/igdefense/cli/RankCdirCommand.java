@@ -157,7 +157,8 @@ final class RankCdirCommand implements Callable<Integer> {
     Pool.parse(pool);
     check();
     Values.outputFolder(out);
-    compute.applyDevice();
+    compute.requireBatchSize();
+    compute.start();
     long start = System.nanoTime();
     Dtype wide = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
     Map<String, Object> parameters = new LinkedHashMap<>();
@@ -339,20 +340,11 @@ final class RankCdirCommand implements Callable<Integer> {
         counts[(int) label]++;
       }
     }
-    return new RankingProvenance(
-        "cdir",
-        units.architecture,
-        units.modelSha256,
-        layer,
-        units.data,
-        units.dataSha256,
-        n,
-        counts,
-        null,
-        null,
-        dtype.toString(),
-        null,
-        Version.get(),
-        parameters);
+    return RankingProvenance.of("cdir", layer)
+        .model(units.architecture, units.modelSha256)
+        .data(units.data, units.dataSha256, n, counts)
+        .computed(dtype.toString(), Version.get())
+        .parameters(parameters)
+        .build();
   }
 }

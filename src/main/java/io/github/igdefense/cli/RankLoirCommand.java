@@ -147,13 +147,8 @@ final class RankLoirCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    LeaveOneOutOptions options =
-        new LeaveOneOutOptions(
-            Normalization.parse(normalization),
-            signed,
-            model.compute.batchSize,
-            blockSize == null ? 0 : Values.positive("--block-size", blockSize),
-            Math.multiplyExact(Math.max(0, memory), 1L << 20));
+    int pairs = blockSize == null ? 0 : Values.positive("--block-size", blockSize);
+    Normalization.parse(normalization);
     Shard part = shard == null ? Shard.WHOLE : Shard.parse(shard, shardBy);
     if (topK != null && (shard != null || resume || signed)) {
       throw new InputException(
@@ -168,6 +163,13 @@ final class RankLoirCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output)) {
       network.notes().forEach(output::note);
+      LeaveOneOutOptions options =
+          new LeaveOneOutOptions(
+              Normalization.parse(normalization),
+              signed,
+              model.compute.batchSize,
+              pairs,
+              Math.multiplyExact(Math.max(0, memory), 1L << 20));
       List<MaskableLayer> targets =
           layers.isEmpty()
               ? List.of(network.penultimate())

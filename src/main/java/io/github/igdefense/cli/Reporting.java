@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.defense.IgDefense;
+import io.github.igdefense.defense.PseudoLabels;
 import io.github.igdefense.evaluation.AttackPlan;
 import io.github.igdefense.evaluation.Comparison;
 import io.github.igdefense.evaluation.Evaluation;
@@ -9,7 +10,9 @@ import io.github.igdefense.evaluation.EvaluationListener;
 import io.github.igdefense.evaluation.Timing;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.model.DifferentiableClassifier;
+import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.model.TorchScriptNetworks;
 import io.github.igdefense.report.EvaluationReport;
 import io.github.igdefense.report.Protocol;
 import io.github.igdefense.report.Provenance;
@@ -150,6 +153,7 @@ final class Reporting {
     return Provenance.builder()
         .version(Version.get(), System.getProperty("igd.commit"))
         .model(network.architecture(), model.source(), network.sha256())
+        .inputNormalization(normalization(network))
         .ranking(rankingFile, rankingSha256)
         .data(
             images.name(),
@@ -159,9 +163,16 @@ final class Reporting {
         .preprocessing(images.preprocessing())
         .machine(
             CpuTopology.modelName(), model.compute.deviceDescription(), NativeRuntime.threads())
-        .arithmetic(network.dtype().toString(), Version.libtorch())
+        .arithmetic(network.dtype().toString(), network.engine(), Version.libtorch())
         .seed(model.compute.seed)
         .build();
+  }
+
+  /** An exported network's own normalisation is part of what was exported, and not known. */
+  private static String normalization(StagedNetwork network) {
+    return network.architecture().equals(TorchScriptNetworks.ARCHITECTURE)
+        ? "that of the exported network"
+        : InputNormalizations.text(network.normalization());
   }
 
   /** The report of a comparison. */
@@ -196,7 +207,8 @@ final class Reporting {
       DefenseOptions defense,
       ImageSet images,
       AttackPlan plan,
-      int evaluations) {
+      int evaluations,
+      PseudoLabels agreement) {
     RunReport.Builder builder =
         builder(
                 plan.name() + " on " + classifier.name(),
@@ -205,14 +217,22 @@ final class Reporting {
                 defense.ranking == null ? null : defense.ranking.toString(),
                 defense.rankingSha256())
             .settings(
-                settings(attacks, classifier, classifier.deterministic() ? null : evaluations));
+                settings(
+                    attacks, classifier, classifier.deterministic() ? null : evaluations, agreement));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }
 
   Settings settings(
-      AttackListOptions attacks, DifferentiableClassifier classifier, Integer evaluationRuns) {
+      AttackListOptions attacks,
+      DifferentiableClassifier classifier,
+      Integer evaluationRuns,
+      PseudoLabels agreement) {
     Map<String, String> other = new LinkedHashMap<>();
+    if (agreement != null) {
+      other.put("pseudo-label dtype", agreement.dtype().toString());
+      other.put("pseudo-label agreement", agreement.toString());
+    }
     if (attacks.referenceOrder) {
       other.put("order", "reference");
     }

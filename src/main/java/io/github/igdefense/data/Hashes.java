@@ -37,10 +37,14 @@ public final class Hashes {
     return HexFormat.of().formatHex(digest().digest(bytes));
   }
 
-  /** Hash of the remaining bytes of a buffer, whose position does not change. */
-  public static String sha256(ByteBuffer bytes) {
+  /**
+   * Hash of the remaining bytes of buffers, one after the other; their positions do not change.
+   */
+  public static String sha256(ByteBuffer... parts) {
     MessageDigest digest = digest();
-    digest.update(bytes.duplicate());
+    for (ByteBuffer part : parts) {
+      digest.update(part.duplicate());
+    }
     return HexFormat.of().formatHex(digest.digest());
   }
 

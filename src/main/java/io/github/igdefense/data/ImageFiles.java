@@ -306,7 +306,8 @@ final class ImageFiles {
     return Math.max(0, Math.min(255, value));
   }
 
-  private static byte[] samples(BufferedImage image) {
+  /** 3 × height × width bytes, RGB, CHW. */
+  static byte[] samples(BufferedImage image) {
     int height = image.getHeight();
     int width = image.getWidth();
     int plane = height * width;

@@ -1,17 +1,11 @@
 package io.github.igdefense.data;
 
-import java.io.IOException;
-import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.zip.CRC32;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipOutputStream;
 
 /**
  * NumPy's {@code .npz} format: named arrays in a zip file, besides which text entries may lie.
@@ -20,8 +14,6 @@ import java.util.zip.ZipOutputStream;
  * without a copy. It holds no handle that needs closing.
  */
 public final class Npz {
-  private static final LocalDateTime FIXED_TIME = LocalDateTime.of(1980, 1, 1, 0, 0);
-
   private final Path path;
   private final Bytes content;
   private final ZipArchive archive;
@@ -132,49 +124,27 @@ public final class Npz {
     AtomicFiles.write(
         file,
         out -> {
-          try (ZipOutputStream zip = new ZipOutputStream(out)) {
-            zip.setMethod(ZipOutputStream.STORED);
+          try (StoredZip zip = new StoredZip(out)) {
             for (Map.Entry<String, NpyArray> array : arrays.entrySet()) {
-              add(zip, array.getKey() + ".npy", array.getValue());
+              zip.add(array.getKey() + ".npy", parts(array.getValue()));
             }
             for (Map.Entry<String, String> text : texts.entrySet()) {
               if (text.getKey().endsWith(".npy")) {
                 throw new IllegalArgumentException(
                     "a text entry named like an array: " + text.getKey());
               }
-              add(zip, text.getKey(), text.getValue().getBytes(StandardCharsets.UTF_8));
+              zip.add(
+                  text.getKey(), ByteBuffer.wrap(text.getValue().getBytes(StandardCharsets.UTF_8)));
             }
           }
         });
   }
 
-  private static void add(ZipOutputStream zip, String name, NpyArray array) throws IOException {
-    byte[] header = Npy.header(array);
-    CRC32 crc = new CRC32();
-    crc.update(header);
-    for (ByteBuffer part : array.bytes().buffers()) {
-      crc.update(part);
-    }
-    start(zip, name, header.length + array.bytes().length(), crc.getValue());
-    Npy.write((OutputStream) zip, array);
-    zip.closeEntry();
-  }
-
-  private static void add(ZipOutputStream zip, String name, byte[] content) throws IOException {
-    CRC32 crc = new CRC32();
-    crc.update(content);
-    start(zip, name, content.length, crc.getValue());
-    zip.write(content);
-    zip.closeEntry();
-  }
-
-  private static void start(ZipOutputStream zip, String name, long size, long crc)
-      throws IOException {
-    ZipEntry entry = new ZipEntry(name);
-    entry.setTimeLocal(FIXED_TIME);
-    entry.setSize(size);
-    entry.setCompressedSize(size);
-    entry.setCrc(crc);
-    zip.putNextEntry(entry);
+  private static ByteBuffer[] parts(NpyArray array) {
+    ByteBuffer[] values = array.bytes().buffers();
+    ByteBuffer[] parts = new ByteBuffer[values.length + 1];
+    parts[0] = ByteBuffer.wrap(Npy.header(array));
+    System.arraycopy(values, 0, parts, 1, values.length);
+    return parts;
   }
 }

@@ -45,7 +45,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   private final Smoothing smoothing;
   private final NoiseSource noise;
   private final boolean fixedNoise;
+  private final boolean fusing;
   private final boolean fused;
+  private final StagedNetwork pseudoLabelNetwork;
   private final Tensor maskBits;
   private final Tensor maskValues;
   private volatile boolean closed;
@@ -65,7 +67,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       double temperature,
       Smoothing smoothing,
       NoiseSource noise) {
-    this(network, masks, temperature, smoothing, noise, false, true);
+    this(network, masks, temperature, smoothing, noise, false, true, null);
   }
 
   private IgDefense(
@@ -75,7 +77,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       Smoothing smoothing,
       NoiseSource noise,
       boolean fixedNoise,
-      boolean fuse) {
+      boolean fuse,
+      StagedNetwork pseudoLabelNetwork) {
     NativeRuntime.load();
     this.network = network;
     this.layer = network.layer(masks.layer());
@@ -100,11 +103,16 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     if (smoothing.enabled() && noise == null) {
       throw new IllegalArgumentException("smoothing needs a noise source");
     }
+    if (pseudoLabelNetwork != null) {
+      PseudoLabels.check(network, pseudoLabelNetwork, smoothing);
+    }
+    this.pseudoLabelNetwork = pseudoLabelNetwork;
     this.masks = masks;
     this.temperature = temperature;
     this.smoothing = smoothing;
     this.noise = noise;
     this.fixedNoise = fixedNoise;
+    this.fusing = fuse;
     this.fused = fuse && layer.penultimate();
     double[] values = new double[masks.bits().length];
     for (int i = 0; i < values.length; i++) {
@@ -130,7 +138,34 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         smoothing,
         NoiseSource.fixed(seed, smoothing.samples()),
         true,
-        true);
+        true,
+        null);
+  }
+
+  /**
+   * The same, the noisy images of the first pass computed by {@code bfloat16}; the clean images and
+   * the logits stay with this defense's network. Gradients flow through both, those of the first
+   * pass in bfloat16.
+   *
+   * @param bfloat16 the same model in bfloat16; not owned, must stay open
+   * @return a defense with masks of its own, to be closed like this one
+   * @throws InputException without smoothing (then there is no noisy pass), or if the networks are
+   *     not one model in float32 and in bfloat16
+   */
+  public IgDefense withPseudoLabels(StagedNetwork bfloat16) {
+    checkOpen();
+    return new IgDefense(
+        network, masks, temperature, smoothing, noise, fixedNoise, fusing, bfloat16);
+  }
+
+  /**
+   * The same, smoothed with noise that belongs to each image ({@link NoiseSource#ofImage}):
+   * deterministic.
+   */
+  public static IgDefense withImageNoise(
+      StagedNetwork network, ClassMasks masks, double temperature, Smoothing smoothing, long seed) {
+    return new IgDefense(
+        network, masks, temperature, smoothing, NoiseSource.ofImage(seed), true, true, null);
   }
 
   /**
@@ -143,7 +178,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       double temperature,
       Smoothing smoothing,
       NoiseSource noise) {
-    return new IgDefense(network, masks, temperature, smoothing, noise, false, false);
+    return new IgDefense(network, masks, temperature, smoothing, noise, false, false, null);
   }
 
   @Override
@@ -163,6 +198,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         + ", k="
         + masks.keep()
         + smoothed
+        + (pseudoLabelNetwork == null ? "" : ", pseudo-labels in " + pseudoLabelDtype())
         + ")";
   }
 
@@ -194,6 +230,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   @Override
   public Dtype dtype() {
     return network.dtype();
+  }
+
+  /** The arithmetic of the first pass: the network's, but for {@link #withPseudoLabels}. */
+  public Dtype pseudoLabelDtype() {
+    return pseudoLabelNetwork == null ? dtype() : pseudoLabelNetwork.dtype();
   }
 
   @Override
@@ -291,6 +332,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   /** One recorded prefix of clean and noisy images, the masked head in the kernel. */
   private MaskedHeadPass fusedPass(Tensor x) {
     try (PointerScope scope = new PointerScope()) {
+      if (pseudoLabelNetwork != null) {
+        return apartPass(x);
+      }
       Recording recording =
           network.recordPrefix(
               smoothing.enabled()
@@ -335,6 +379,44 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
   }
 
+  /** The same with the noisy images in a pass of their own. */
+  private MaskedHeadPass apartPass(Tensor x) {
+    Recording recording = network.recordPrefix(x.detach(), layer);
+    ForwardPass noisy = null;
+    boolean done = false;
+    try (AutoGradMode off = new AutoGradMode(false)) {
+      noisy = pseudoLabelNetwork.record(Tensors.to(noisy(x.detach(), draws(x.detach())), pseudoLabelDtype()));
+      Tensor clean = recording.activation();
+      FusedOps.MaskedHead head = head(clean, mean(noisy.logits(), x.size(0)));
+      MaskedHeadPass pass =
+          new MaskedHeadPass(
+              recording,
+              noisy,
+              smoothing.samples(),
+              clean,
+              head,
+              Device.of(x),
+              gradLogits ->
+                  FusedOps.maskedHeadBackward(
+                      gradLogits,
+                      head,
+                      clean,
+                      network.head().weight(),
+                      maskBits,
+                      temperature,
+                      false));
+      done = true;
+      return pass;
+    } finally {
+      if (!done) {
+        if (noisy != null) {
+          noisy.close();
+        }
+        recording.close();
+      }
+    }
+  }
+
   private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
     LinearHead head = network.head();
     return FusedOps.maskedHead(
@@ -354,6 +436,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       return new Passes(network.prefix(x, layer), null);
     }
     long n = x.size(0);
+    if (pseudoLabelNetwork != null) {
+      Tensor first =
+          mean(pseudoLabelNetwork.forward(Tensors.to(noisy(x, draws), pseudoLabelDtype())), n);
+      return new Passes(network.prefix(x, layer), first);
+    }
     Tensor both = torch.cat(Tensors.vector(x, noisy(x, draws)), 0);
     Tensor activation = network.prefix(both, layer);
     Tensor clean = activation.narrow(0, 0, n);
@@ -366,9 +453,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     if (!smoothing.enabled()) {
       return null;
     }
-    long[] shape = Tensors.shape(x);
-    shape[0] *= smoothing.samples();
-    return noise.draw(dtype(), shape);
+    return noise.drawFor(x, smoothing.samples(), dtype());
   }
 
   /** x repeated n_s times, image by image, plus σ·v: row i·n_s + s is draw s of image i. */

@@ -8,6 +8,7 @@ import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
 import java.util.function.Function;
+import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -18,10 +19,13 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class MaskedHeadPass implements ForwardPass {
   private final Recording recording;
+  private final ForwardPass noisy;
+  private final int samples;
   private final Tensor smoothed;
   private final Tensor firstLogits;
   private final Tensor clean;
   private final Tensor[] head;
+  private final Device origin;
   private final Function<Tensor, MaskedHeadGradient> backward;
   private boolean closed;
 
@@ -44,7 +48,40 @@ final class MaskedHeadPass implements ForwardPass {
       MaskedHead head,
       Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
+    this(recording, null, 1, smoothed, firstLogits, clean, head, origin, backward);
+  }
+
+  /**
+   * Keeps what the gradients need where the noisy images went through a pass of their own.
+   *
+   * @param noisy the pass of n·{@code samples} noisy images; belongs to this pass now
+   * @param samples noise draws per image
+   */
+  MaskedHeadPass(
+      Recording recording,
+      ForwardPass noisy,
+      int samples,
+      Tensor clean,
+      MaskedHead head,
+      Device origin,
+      Function<Tensor, MaskedHeadGradient> backward) {
+    this(recording, noisy, samples, null, null, clean, head, origin, backward);
+  }
+
+  private MaskedHeadPass(
+      Recording recording,
+      ForwardPass noisy,
+      int samples,
+      Tensor smoothed,
+      Tensor firstLogits,
+      Tensor clean,
+      MaskedHead head,
+      Device origin,
+      Function<Tensor, MaskedHeadGradient> backward) {
     this.recording = recording;
+    this.noisy = noisy;
+    this.samples = samples;
+    this.origin = origin;
     this.smoothed = smoothed == null ? null : Tensors.keep(smoothed);
     this.firstLogits = firstLogits == null ? null : Tensors.keep(firstLogits);
     this.clean = Tensors.keep(clean);
@@ -74,6 +111,11 @@ final class MaskedHeadPass implements ForwardPass {
     return Tensors.scoped(
         () -> {
           MaskedHeadGradient gradient = backward.apply(weights);
+          if (noisy != null) {
+            return recording
+                .inputGradient(gradient.activation(), more)
+                .add(throughNoise(gradient.firstLogits()));
+          }
           if (firstLogits == null) {
             return recording.inputGradient(gradient.activation(), more);
           }
@@ -97,6 +139,19 @@ final class MaskedHeadPass implements ForwardPass {
         });
   }
 
+  /** z is the mean of its draws: each gets the gradient over their number, and all reach x. */
+  private Tensor throughNoise(Tensor gradFirstLogits) {
+    long n = gradFirstLogits.size(0);
+    Tensor each = gradFirstLogits.div(Tensors.scalar(samples));
+    Tensor all =
+        samples == 1
+            ? each
+            : each.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+    Tensor draws = noisy.gradient(origin.move(all)).to(clean.scalar_type().intern());
+    long[] shape = Tensors.shape(draws);
+    return draws.reshape(n, samples, shape[1], shape[2], shape[3]).sum(new long[] {1});
+  }
+
   @Override
   public void close() {
     if (!closed) {
@@ -107,6 +162,9 @@ final class MaskedHeadPass implements ForwardPass {
       Tensors.free(firstLogits);
       Tensors.free(smoothed);
       Tensors.free(clean);
+      if (noisy != null) {
+        noisy.close();
+      }
       recording.close();
     }
   }

@@ -94,7 +94,7 @@ public final class SmoothedClassifier implements DifferentiableClassifier {
               samples == 1
                   ? x
                   : x.repeat_interleave(samples, new LongOptional(0), new LongOptional());
-          Tensor draws = noise.draw(dtype(), Tensors.shape(repeated));
+          Tensor draws = noise.drawFor(x, samples, dtype());
           Tensor z = network.forward(repeated.add(draws.mul(Tensors.scalar(smoothing.sigma()))));
           return samples == 1 ? z : z.view(x.size(0), samples, classCount()).mean(1);
         });

@@ -88,20 +88,12 @@ public record LeaveOneOutSettings(
       parameters.put("block_size", blockSize);
       parameters.put("unit_group", unitGroup);
     }
-    return new RankingProvenance(
-            "loir",
-            architecture,
-            modelSha256,
-            layer,
-            data,
-            dataSha256,
-            images,
-            classCounts,
-            normalization,
-            signed,
-            dtype,
-            null,
-            version)
-        .with(parameters);
+    return RankingProvenance.of("loir", layer)
+        .model(architecture, modelSha256)
+        .data(data, dataSha256, images, classCounts)
+        .sums(normalization, signed)
+        .computed(dtype, version)
+        .parameters(parameters)
+        .build();
   }
 }

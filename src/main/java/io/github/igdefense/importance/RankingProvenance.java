@@ -44,38 +44,6 @@ public record RankingProvenance(
   @JsonCreator
   public RankingProvenance {}
 
-  /** Without further parameters. */
-  public RankingProvenance(
-      String method,
-      String architecture,
-      String modelSha256,
-      String layer,
-      String data,
-      String dataSha256,
-      Integer images,
-      long[] classCounts,
-      String normalization,
-      Boolean signed,
-      String dtype,
-      Long seed,
-      String version) {
-    this(
-        method,
-        architecture,
-        modelSha256,
-        layer,
-        data,
-        dataSha256,
-        images,
-        classCounts,
-        normalization,
-        signed,
-        dtype,
-        seed,
-        version,
-        null);
-  }
-
   /** The same with other parameters. */
   public RankingProvenance with(Map<String, Object> changed) {
     return new RankingProvenance(
@@ -97,7 +65,95 @@ public record RankingProvenance(
 
   /** What is known of a ranking without a record: nothing but the layer. */
   public static RankingProvenance unknown(String layer) {
-    return new RankingProvenance(
-        null, null, null, layer, null, null, null, null, null, null, null, null, null);
+    return of(null, layer).build();
+  }
+
+  /** Starts the record of a layer's ranking by a method; what is not told stays null. */
+  public static Builder of(String method, String layer) {
+    return new Builder(method, layer);
+  }
+
+  /** Collects a {@link RankingProvenance}; not thread-safe. */
+  public static final class Builder {
+    private final String method;
+    private final String layer;
+    private String architecture;
+    private String modelSha256;
+    private String data;
+    private String dataSha256;
+    private Integer images;
+    private long[] classCounts;
+    private String normalization;
+    private Boolean signed;
+    private String dtype;
+    private Long seed;
+    private String version;
+    private Map<String, Object> parameters;
+
+    private Builder(String method, String layer) {
+      this.method = method;
+      this.layer = layer;
+    }
+
+    /** The network. */
+    public Builder model(String architecture, String sha256) {
+      this.architecture = architecture;
+      modelSha256 = sha256;
+      return this;
+    }
+
+    /** The probe set, the images used of it, and how many of each class, or null. */
+    public Builder data(String name, String sha256, int images, long[] classCounts) {
+      data = name;
+      dataSha256 = sha256;
+      this.images = images;
+      this.classCounts = classCounts;
+      return this;
+    }
+
+    /** How differences were summed: {@code class-mean} or {@code reference}, signed or not. */
+    public Builder sums(String normalization, boolean signed) {
+      this.normalization = normalization;
+      this.signed = signed;
+      return this;
+    }
+
+    /** Type of the forward pass, and the version of igdefense that computed it. */
+    public Builder computed(String dtype, String version) {
+      this.dtype = dtype;
+      this.version = version;
+      return this;
+    }
+
+    /** Seed of what was drawn. */
+    public Builder seed(long value) {
+      seed = value;
+      return this;
+    }
+
+    /** Further settings of the method. */
+    public Builder parameters(Map<String, Object> settings) {
+      parameters = settings;
+      return this;
+    }
+
+    /** The record. */
+    public RankingProvenance build() {
+      return new RankingProvenance(
+          method,
+          architecture,
+          modelSha256,
+          layer,
+          data,
+          dataSha256,
+          images,
+          classCounts,
+          normalization,
+          signed,
+          dtype,
+          seed,
+          version,
+          parameters);
+    }
   }
 }

@@ -287,21 +287,14 @@ public final class TopKRace {
     parameters.put("image_passes_exact", total);
     parameters.put("range_violations", race.violations());
     RankingProvenance provenance =
-        new RankingProvenance(
-                "loir",
-                network.architecture(),
-                network.sha256(),
-                layer.name(),
-                images.name(),
-                images.sha256(),
-                images.size(),
-                counts,
-                options.normalization().toString(),
-                false,
-                network.dtype().toString(),
-                seed,
-                Version.get())
-            .with(parameters);
+        RankingProvenance.of("loir", layer.name())
+            .model(network.architecture(), network.sha256())
+            .data(images.name(), images.sha256(), images.size(), counts)
+            .sums(options.normalization().toString(), false)
+            .computed(network.dtype().toString(), Version.get())
+            .seed(seed)
+            .parameters(parameters)
+            .build();
     return new Result(
         new Ranking(layer.name(), layer.units(), classes, importance, provenance),
         race.evaluations(),

@@ -27,6 +27,22 @@ public final class InputNormalizations {
   private InputNormalizations() {}
 
   /**
+   * A normalisation as text: {@code none}, the name of a published one, or its means and
+   * deviations.
+   */
+  public static String text(Optional<InputNormalization> normalization) {
+    if (normalization.isEmpty()) {
+      return "none";
+    }
+    InputNormalization found = normalization.get();
+    return found.equals(IMAGENET)
+        ? "imagenet"
+        : found.equals(CIFAR_10)
+            ? "cifar10"
+            : found.equals(CIFAR_100) ? "cifar100" : found.toString();
+  }
+
+  /**
    * The normalisation that a text names: {@code none}, {@code cifar10}, {@code cifar100}, {@code
    * imagenet}, or means and deviations, separated by commas (2 numbers for all channels, or 6).
    * {@link #AUTO} is the caller's to handle.

@@ -60,6 +60,7 @@ final class NetworkCompiler {
    * @param normalization of the input
    * @param warnings handed on to {@link StagedNetwork#warnings}
    * @param notes handed on to {@link StagedNetwork#notes}
+   * @param engine what is to compute the stages
    * @throws InputException where a batch normalisation's statistics give no finite scale
    */
   static StagedNetwork compile(
@@ -70,7 +71,8 @@ final class NetworkCompiler {
       Optional<InputNormalization> normalization,
       String sha256,
       List<String> warnings,
-      List<String> notes) {
+      List<String> notes,
+      Engine engine) {
     NetworkCompiler compiler = new NetworkCompiler(state, dtype, device);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
@@ -80,7 +82,7 @@ final class NetworkCompiler {
               new long[] {most},
               Tensors.options(torch.ScalarType.Float),
               new MemoryFormatOptional());
-      StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes);
+      StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes, engine);
       done = true;
       return network;
     } finally {
@@ -95,7 +97,8 @@ final class NetworkCompiler {
       Optional<InputNormalization> normalization,
       String sha256,
       List<String> warnings,
-      List<String> notes) {
+      List<String> notes,
+      Engine engine) {
     List<StagedNetwork.Stage> stages = new ArrayList<>();
     List<List<CompiledBlock>> compiledStages = new ArrayList<>();
     ChannelActivation compiledTail = null;
@@ -159,7 +162,8 @@ final class NetworkCompiler {
                 compiledTail),
             dtype,
             device,
-            net.inputChannels()));
+            net.inputChannels(),
+            engine));
   }
 
   /** 1/std (or −mean/std) [C] float32, kept; null without normalisation. */

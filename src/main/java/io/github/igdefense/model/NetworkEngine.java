@@ -1,5 +1,6 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.tensor.CompiledNet;
 import io.github.igdefense.tensor.Device;
@@ -73,22 +74,28 @@ final class NetworkEngine implements AutoCloseable {
   /**
    * The engine for a network, which owns the plan's scale and shift; or null where libtorch has to
    * run it, and these are freed.
+   *
+   * @throws InputException if the native engine is demanded and the network does not fit it
    */
-  static NetworkEngine of(Plan plan, Dtype dtype, Device device, int channels) {
+  static NetworkEngine of(Plan plan, Dtype dtype, Device device, int channels, Engine wanted) {
     NetworkEngine engine =
         new NetworkEngine(
             plan,
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
-    if (dtype == Dtype.FLOAT64
-        || device.isCuda()
-        || "libtorch".equals(System.getProperty(PROPERTY))
-        || !CompiledNet.accelerated()
-        || !engine.fits()) {
-      engine.close();
-      return null;
+    boolean possible = dtype != Dtype.FLOAT64 && !device.isCuda() && engine.fits();
+    boolean fast =
+        !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
+    if (wanted == Engine.NATIVE && possible || wanted == Engine.AUTO && possible && fast) {
+      return engine;
     }
-    return engine;
+    engine.close();
+    if (wanted == Engine.NATIVE) {
+      throw new InputException(
+          "expected a float32 or bfloat16 network of plain convolutions and ReLU for the native"
+              + " engine, got another; use the engine auto");
+    }
+    return null;
   }
 
   /** What computes, for provenance. */
@@ -261,6 +268,12 @@ final class NetworkEngine implements AutoCloseable {
             compiled.residuals[stage],
             residual,
             compiled.values[compiled.values.length - 1]);
+  }
+
+  /** The compiled form for a size; null where the engine does not take it. */
+  CompiledStages stages(int height, int width) {
+    Compiled compiled = compiled(height, width);
+    return compiled == null ? null : new CompiledStages(compiled.net, compiled.values);
   }
 
   private static boolean fits(int[] shape, Tensor x) {

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.function.Function;
 
 /** Builds networks from checkpoints, and networks with random weights for measurements. */
 public final class Networks {
@@ -123,8 +124,22 @@ public final class Networks {
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
     CudaRuntime.require(device);
+    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization, device));
+  }
+
+  /**
+   * The tensors of a checkpoint file, or of one that is shipped in the jar.
+   *
+   * @throws InputException if it is missing, damaged, hostile, of another kind or without tensors
+   */
+  public static Checkpoint checkpoint(String checkpoint) {
+    return withFile(checkpoint, CheckpointReader::read);
+  }
+
+  /** Reads a checkpoint's file, or the file of one that is shipped in the jar. */
+  static <T> T withFile(String checkpoint, Function<Path, T> read) {
     if (!checkpoint.startsWith(EMBEDDED)) {
-      return open(architecture, Path.of(checkpoint), dtype, normalization, device);
+      return read.apply(Path.of(checkpoint));
     }
     String name = checkpoint.substring(EMBEDDED.length());
     String resource = "/io/github/igdefense/checkpoints/" + name + ".safetensors";
@@ -140,7 +155,7 @@ public final class Networks {
       Path copy = Files.createTempFile("igd-", ".safetensors");
       try {
         Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
-        return open(architecture, copy, dtype, normalization, device);
+        return read.apply(copy);
       } finally {
         Files.deleteIfExists(copy);
       }
@@ -189,7 +204,8 @@ public final class Networks {
           e);
     }
     try {
-      return build(architecture, file.state(), dtype, normalization, file.sha256(), device);
+      return build(
+          architecture, file.state(), dtype, normalization, file.sha256(), Engine.AUTO, device);
     } catch (InputException e) {
       throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
@@ -203,13 +219,28 @@ public final class Networks {
    */
   public static StagedNetwork build(
       String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
-    return build(architecture, state, dtype, normalization, sha256, Device.CPU);
+    return build(architecture, state, dtype, normalization, sha256, Engine.AUTO);
   }
 
   /**
-   * Builds a network from tensors in memory on a device.
+   * The same with a choice of what computes it.
    *
-   * @throws InputException as {@link #describe(String, StateDict)}
+   * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
+   */
+  public static StagedNetwork build(
+      String architecture,
+      StateDict state,
+      Dtype dtype,
+      String normalization,
+      String sha256,
+      Engine engine) {
+    return build(architecture, state, dtype, normalization, sha256, engine, Device.CPU);
+  }
+
+  /**
+   * The same on a device.
+   *
+   * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
    * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
    */
   public static StagedNetwork build(
@@ -218,6 +249,7 @@ public final class Networks {
       Dtype dtype,
       String normalization,
       String sha256,
+      Engine engine,
       Device device) {
     CudaRuntime.require(device);
     NetworkDescription net = Architectures.describe(architecture, state);
@@ -226,7 +258,7 @@ public final class Networks {
     Optional<InputNormalization> input =
         Architectures.normalization(normalization, net, state, notes);
     return NetworkCompiler.compile(
-        net, state, dtype, device, input, sha256, check.warnings(), notes);
+        net, state, dtype, device, input, sha256, check.warnings(), notes, engine);
   }
 
   /**
@@ -245,7 +277,8 @@ public final class Networks {
         net.normalization(),
         "random",
         List.of(),
-        List.of());
+        List.of(),
+        Engine.AUTO);
   }
 
   /**

@@ -13,6 +13,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.ZipArchive;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
@@ -45,6 +46,25 @@ public final class SafeTensors {
     }
     long header = file.getLong(0);
     return header >= 2 && header <= file.length() - 8 && file.getByte(8) == '{';
+  }
+
+  /**
+   * The tensors of a file's content, in its order.
+   *
+   * @param label how messages name the file
+   * @throws InputException if it is no sound safetensors file
+   */
+  public static StateDict decode(Bytes file, String label) {
+    if (!looksLike(file)) {
+      throw bad(label, "it does not begin with a header");
+    }
+    List<HostTensor> tensors = new ArrayList<>();
+    for (Map.Entry<Object, Object> entry : read(file, label).entrySet()) {
+      if (entry.getValue() instanceof HostTensor tensor) {
+        tensors.add(tensor.withName((String) entry.getKey()));
+      }
+    }
+    return new StateDict(tensors);
   }
 
   /** Tensors by name, then the metadata under their own keys. */
@@ -184,18 +204,35 @@ public final class SafeTensors {
     AtomicFiles.write(
         file,
         out -> {
-          byte[] header = header(state, metadata);
-          ByteBuffer length = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-          out.write(length.putLong(header.length).array());
-          out.write(header);
           WritableByteChannel channel = Channels.newChannel(out);
-          for (HostTensor tensor : state) {
-            ByteBuffer bytes = tensor.bytes();
-            while (bytes.hasRemaining()) {
-              channel.write(bytes);
+          for (ByteBuffer part : encode(state, metadata)) {
+            while (part.hasRemaining()) {
+              channel.write(part);
             }
           }
         });
+  }
+
+  /**
+   * The content of a file, as {@link #write} puts it: one part after the other. Values that lie in
+   * a mapped file stay there.
+   *
+   * @throws InputException if a single tensor exceeds 1 GiB
+   */
+  public static ByteBuffer[] encode(StateDict state, Map<String, String> metadata) {
+    byte[] header;
+    try {
+      header = header(state, metadata);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    List<ByteBuffer> parts = new ArrayList<>();
+    ByteBuffer start = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN);
+    parts.add(start.putLong(header.length).put(header).flip());
+    for (HostTensor tensor : state) {
+      parts.add(tensor.bytes());
+    }
+    return parts.toArray(ByteBuffer[]::new);
   }
 
   private static byte[] header(StateDict state, Map<String, String> metadata) throws IOException {

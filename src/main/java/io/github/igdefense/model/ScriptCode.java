@@ -1,6 +1,7 @@
 package io.github.igdefense.model;
 
 import io.github.igdefense.data.Bytes;
+import io.github.igdefense.data.StoredZip;
 import io.github.igdefense.data.ZipArchive;
 import io.github.igdefense.tensor.Dtype;
 import java.io.BufferedOutputStream;
@@ -14,9 +15,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.zip.CRC32;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipOutputStream;
 
 /**
  * Makes a traced TorchScript archive independent of the device and type it was traced on.
@@ -52,8 +50,7 @@ final class ScriptCode {
       return false;
     }
     try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(target));
-        ZipOutputStream copy = new ZipOutputStream(out)) {
-      copy.setMethod(ZipOutputStream.STORED);
+        StoredZip copy = new StoredZip(out)) {
       for (String name : zip.names()) {
         // Positions in the old text, used in error messages only.
         if (name.endsWith(".debug_pkl")) {
@@ -61,10 +58,10 @@ final class ScriptCode {
         }
         if (isCode(name) || isPickle(name)) {
           byte[] content = changed(name, bytes(zip, name), dtype);
-          add(copy, name, content.length, ByteBuffer.wrap(content));
+          copy.add(name, ByteBuffer.wrap(content));
         } else {
           Bytes content = zip.read(name);
-          add(copy, name, content.length(), content.buffers());
+          copy.add(name, content.buffers());
         }
       }
     } catch (IOException e) {
@@ -96,29 +93,6 @@ final class ScriptCode {
     return isCode(name)
         ? code(new String(content, StandardCharsets.UTF_8), dtype).getBytes(StandardCharsets.UTF_8)
         : devices(content);
-  }
-
-  private static void add(ZipOutputStream zip, String name, long size, ByteBuffer... parts)
-      throws IOException {
-    CRC32 crc = new CRC32();
-    for (ByteBuffer part : parts) {
-      crc.update(part.duplicate());
-    }
-    ZipEntry entry = new ZipEntry(name);
-    entry.setSize(size);
-    entry.setCompressedSize(size);
-    entry.setCrc(crc.getValue());
-    zip.putNextEntry(entry);
-    byte[] block = new byte[1 << 16];
-    for (ByteBuffer part : parts) {
-      ByteBuffer rest = part.duplicate();
-      while (rest.hasRemaining()) {
-        int n = Math.min(block.length, rest.remaining());
-        rest.get(block, 0, n);
-        zip.write(block, 0, n);
-      }
-    }
-    zip.closeEntry();
   }
 
   /** Code with the CPU for every device and {@code dtype} for every floating-point type. */

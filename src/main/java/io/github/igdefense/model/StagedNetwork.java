@@ -391,6 +391,15 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   /**
+   * The native engine's form for images of this size, compiled now if it was not before; empty where
+   * libtorch computes. It belongs to this network.
+   */
+  public Optional<CompiledStages> compiled(int height, int width) {
+    checkOpen();
+    return Optional.ofNullable(engine == null ? null : engine.stages(height, width));
+  }
+
+  /**
    * The activation after {@code layer} and what the gradient of the images needs. Close it.
    *
    * @param x images [N,C,H,W]

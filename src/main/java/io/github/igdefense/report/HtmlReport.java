@@ -45,7 +45,7 @@ public final class HtmlReport {
 
   private String page() {
     Map<String, String> slots = new TreeMap<>();
-    slots.put("css", resource("report.css").strip());
+    slots.put("head", head(report.title()));
     slots.put("title", Html.escape(report.title()));
     slots.put(
         "kicker",
@@ -73,6 +73,13 @@ public final class HtmlReport {
         new ProvenanceTable(report.settings(), report.provenance()).html().toString());
     slots.put("command", command(report.commandLine()).toString());
     return Html.fill(resource("report.html"), slots);
+  }
+
+  /** The document up to the body: metadata and the style that all pages share. */
+  static String head(String title) {
+    return Html.fill(
+        resource("head.html"),
+        Map.of("css", resource("report.css").strip(), "title", Html.escape(title)));
   }
 
   /** A text that travels in the jar. */

@@ -12,6 +12,8 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param modelFile the checkpoint, as given
  * @param modelSha256 its SHA-256, lower-case hexadecimal
  * @param arch the architecture, such as {@code rn18}
+ * @param inputNormalization what the model does to images of [0,1] first: a published one's name, or
+ *     means and deviations, or "none"
  * @param rankingFile the ranking, as given or where it was written
  * @param rankingSha256 its SHA-256
  * @param dataName the data, as given or by name
@@ -20,6 +22,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param imagesAsked images asked for
  * @param imagesUsed images that were there and used
  * @param dtype float32, float64 or bfloat16
+ * @param engine what computed the network, such as libtorch
  * @param device cpu, or the GPU by name
  * @param threads threads used for computation
  * @param cpu the processor by name
@@ -33,6 +36,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
   "modelFile",
   "modelSha256",
   "arch",
+  "inputNormalization",
   "rankingFile",
   "rankingSha256",
   "dataName",
@@ -41,6 +45,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
   "imagesAsked",
   "imagesUsed",
   "dtype",
+  "engine",
   "device",
   "threads",
   "cpu",
@@ -54,6 +59,7 @@ public record Provenance(
     String modelFile,
     String modelSha256,
     String arch,
+    String inputNormalization,
     String rankingFile,
     String rankingSha256,
     String dataName,
@@ -62,6 +68,7 @@ public record Provenance(
     long imagesAsked,
     long imagesUsed,
     String dtype,
+    String engine,
     String device,
     int threads,
     String cpu,
@@ -81,6 +88,7 @@ public record Provenance(
     private String modelFile;
     private String modelSha256;
     private String arch;
+    private String inputNormalization;
     private String rankingFile;
     private String rankingSha256;
     private String dataName;
@@ -89,6 +97,7 @@ public record Provenance(
     private long imagesAsked;
     private long imagesUsed;
     private String dtype;
+    private String engine;
     private String device;
     private int threads;
     private String cpu;
@@ -110,6 +119,12 @@ public record Provenance(
       this.arch = arch;
       modelFile = file;
       modelSha256 = sha256;
+      return this;
+    }
+
+    /** What the model does to images of [0,1] first. */
+    public Builder inputNormalization(String text) {
+      inputNormalization = text;
       return this;
     }
 
@@ -143,9 +158,10 @@ public record Provenance(
       return this;
     }
 
-    /** The arithmetic: element type and version of libtorch. */
-    public Builder arithmetic(String dtype, String libtorch) {
+    /** The arithmetic: element type, what computed the network, version of libtorch. */
+    public Builder arithmetic(String dtype, String engine, String libtorch) {
       this.dtype = dtype;
+      this.engine = engine;
       this.libtorch = libtorch;
       return this;
     }
@@ -164,6 +180,7 @@ public record Provenance(
           modelFile,
           modelSha256,
           arch,
+          inputNormalization,
           rankingFile,
           rankingSha256,
           dataName,
@@ -172,6 +189,7 @@ public record Provenance(
           imagesAsked,
           imagesUsed,
           dtype,
+          engine,
           device,
           threads,
           cpu,

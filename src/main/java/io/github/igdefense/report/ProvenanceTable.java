@@ -34,6 +34,7 @@ final class ProvenanceTable {
     rows.put("Data SHA-256", p.dataSha256());
     rows.put("Model", joined(p.arch(), p.modelFile()));
     rows.put("Model SHA-256", p.modelSha256());
+    rows.put("Input normalisation", p.inputNormalization());
     rows.put("Ranking", joined(s.rankingMethod(), p.rankingFile()));
     rows.put("Ranking SHA-256", p.rankingSha256());
     rows.put("Threat model", s.normText() + ", ε = " + s.epsilonShown());
@@ -52,6 +53,7 @@ final class ProvenanceTable {
     rows.put(
         "Arithmetic",
         joined(p.dtype(), p.device(), p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
+    rows.put("Computed by", p.engine());
     rows.put("Processor", p.cpu());
     rows.put(
         "Software",

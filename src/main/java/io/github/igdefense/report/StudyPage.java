@@ -32,7 +32,7 @@ public final class StudyPage {
 
   private String page() {
     Map<String, String> slots = new TreeMap<>();
-    slots.put("css", HtmlReport.resource("report.css").strip());
+    slots.put("head", HtmlReport.head(report.title()));
     slots.put("title", Html.escape(report.title()));
     slots.put(
         "kicker",

@@ -339,6 +339,14 @@ public final class CompiledNet implements AutoCloseable {
     }
   }
 
+  /** The native network, for what is built upon it. */
+  long handle() {
+    if (closed) {
+      throw new IllegalStateException("the compiled network is closed");
+    }
+    return handle;
+  }
+
   /** Frees the network. Further calls do nothing. */
   @Override
   public void close() {

@@ -226,6 +226,33 @@ public final class FusedOps {
     return importance;
   }
 
+  /**
+   * Standard normals that belong to each image: a function of the seed, the image's values in
+   * float32 and the draw's number alone (kernels.h: igd_image_noise).
+   *
+   * @param images [N,C,H,W], any floating type and layout
+   * @return float32 [N·samples,C,H,W]: row i·samples + s is draw s of image i
+   */
+  public static Tensor imageNoise(Tensor images, int samples, long seed) {
+    return Tensors.scoped(
+        () -> {
+          Tensor x = images.detach().to(ScalarType.Float).contiguous();
+          long[] shape = Tensors.shape(x);
+          long pixels = x.numel() / shape[0];
+          shape[0] *= samples;
+          Tensor noise = empty(ScalarType.Float, shape);
+          check(
+              IgdKernels.igd_jni_image_noise(
+                  Tensors.address(x),
+                  images.size(0),
+                  pixels,
+                  samples,
+                  seed,
+                  Tensors.address(noise)));
+          return noise;
+        });
+  }
+
   private static Tensor empty(ScalarType type, long... shape) {
     return torch.empty(shape, Tensors.options(type), new MemoryFormatOptional());
   }

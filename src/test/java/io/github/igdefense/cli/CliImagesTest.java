@@ -197,8 +197,8 @@ class CliImagesTest {
         "subset --per-class 1 --data SET:Crop8 --class-map IN/none --out OUT/x | none",
         "subset --per-class 1 --data SET:Crop8 --classes IN/none --out OUT/x | none",
         "subset --per-class 1 --data cifar10c:IN:fog:9 --out OUT/x | severity",
-        "export --data SET:Crop8 --form cifar10_binary --out OUT/x | 32x32",
-        "export --data SET:Crop32 --form cifar10_python --part train --out OUT/x | 12",
+        "export-images --data SET:Crop8 --form cifar10_binary --out OUT/x | 32x32",
+        "export-images --data SET:Crop32 --form cifar10_python --part train --out OUT/x | 12",
       })
   void badInputIsExplainedAndWritesNothing(String line, String expected) throws IOException {
     String[] arguments =

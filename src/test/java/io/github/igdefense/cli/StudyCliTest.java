@@ -274,11 +274,52 @@ class StudyCliTest {
         .contains("Anti-adversary (CAAA)", "Hedge Defense (HD)", "BPDA");
     bad(
         CliRun.of(arguments("compare", "--with", "caaa,magic", "--out", out)),
-        "caaa, hd, random, cdir, loir");
+        "caaa, hd, sodef, random, cdir, loir");
     bad(CliRun.of(arguments("compare", "--with", "loir", "--out", out)), "--ranking");
     bad(CliRun.of(arguments("compare", "--hd-steps", 0, "--out", out)), "at least 1 step");
     bad(
         CliRun.of(arguments("compare", "--with", "caaa", "--dtype", "bfloat16", "--out", out)),
         "--dtype float32");
+    bad(CliRun.of(arguments("compare", "--with", "sodef", "--out", out)), "--sodef-block");
+    bad(
+        CliRun.of(arguments("compare", "--sodef-block", CliData.MODEL, "--out", out)),
+        "does not hold a SODEF block");
+  }
+
+  @Test
+  void compareTakesASodefBlock() throws Exception {
+    Path out = folder.resolve("sodef");
+    CliRun run =
+        CliRun.ok(
+            arguments(
+                "compare",
+                "--with",
+                "sodef",
+                "--sodef-block",
+                golden("sodef_block.pt"),
+                "--attack",
+                "fgsm",
+                "--out",
+                out,
+                "--json"));
+    JsonNode sodef = run.json().path("classifiers").get(1);
+    assertThat(sodef.path("name").asText()).isEqualTo("sodef");
+    assertThat(sodef.path("inference_time_ratio").asDouble()).isGreaterThan(0.5);
+    assertThat(sodef.path("worst_case").asDouble())
+        .isLessThanOrEqualTo(sodef.at("/attacks/fgsm").asDouble());
+    CliRun untrained =
+        CliRun.ok(
+            arguments(
+                "compare",
+                "--with",
+                "sodef",
+                "--sodef-block",
+                "random",
+                "--attack",
+                "fgsm",
+                "--out",
+                folder.resolve("random")));
+    assertThat(untrained.err()).contains("not trained");
+    assertThat(untrained.out()).contains("SODEF (untrained)");
   }
 }

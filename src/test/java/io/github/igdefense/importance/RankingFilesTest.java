@@ -31,20 +31,12 @@ class RankingFilesTest {
             12,
             3,
             values,
-            new RankingProvenance(
-                "loir",
-                "rn18",
-                "ab",
-                "layer4",
-                "data",
-                "cd",
-                9,
-                new long[] {3, 3, 3},
-                "class-mean",
-                false,
-                "float64",
-                null,
-                "1"));
+            RankingProvenance.of("loir", "layer4")
+                .model("rn18", "ab")
+                .data("data", "cd", 9, new long[] {3, 3, 3})
+                .sums("class-mean", false)
+                .computed("float64", "1")
+                .build());
     single = RankingFiles.write(root, "model", ranking);
     units = root.resolve("model/layer4");
   }

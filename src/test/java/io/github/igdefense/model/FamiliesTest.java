@@ -54,7 +54,15 @@ class FamiliesTest {
 
     StagedNetwork open(StateDict state, Dtype dtype) {
       return NetworkCompiler.compile(
-          net, state, dtype, Device.CPU, net.normalization(), "test", List.of(), List.of());
+          net,
+          state,
+          dtype,
+          Device.CPU,
+          net.normalization(),
+          "test",
+          List.of(),
+          List.of(),
+          Engine.AUTO);
     }
 
     Tensor images(int count) {

@@ -212,7 +212,8 @@ final class SampleReport {
         .ranking("out/demo/ranking/layer4.npz", "07ac".repeat(16))
         .data("Fashion-MNIST (embedded test sample)", "c4e2".repeat(16), asked, used)
         .machine("Intel Xeon Platinum 8488C", "cpu", 2)
-        .arithmetic("float32", "2.10.0")
+        .inputNormalization("none")
+        .arithmetic("float32", "libtorch", "2.10.0")
         .seed(0)
         .build();
   }

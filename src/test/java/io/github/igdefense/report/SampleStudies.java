@@ -43,7 +43,8 @@ final class SampleStudies {
                 .model("rn18", "embedded:cifar10", "a".repeat(64))
                 .data("folder:cifar10/test", "b".repeat(64), 500, 500)
                 .machine("a processor", "cpu", 2)
-                .arithmetic("float32", "2.10")
+                .inputNormalization("mean [0.5], std [0.25]")
+                .arithmetic("float32", "libtorch", "2.10")
                 .build());
   }
 

@@ -1,0 +1,175 @@
+// Part of net_kernels.cpp: the convolution of 16 images side by side.
+//
+// A unit's tile products leave the vector units and the load ports to spare. In between, step by step, go the
+// previous unit's finishing (bias, sum, ReLU, splitting into parts) and the prefetching of what comes next; so the
+// tile unit neither waits for them nor for the third-level cache.
+//
+// Long sums (many taps and input blocks) go in chunks: all units of a strip with the weights of one chunk, which stay
+// in a near cache, then all with the next; the sums wait in memory. The order of additions is the same.
+
+// What a unit's steps prefetch: lines of a few ranges, one after the other.
+struct Prefetch {
+  static constexpr int kRanges = 8;
+  const char* at = nullptr;
+  const char* end = nullptr;
+  int count = 0;
+  int next = 0;
+  const char* begins[kRanges];
+  const char* ends[kRanges];
+  int64_t lines = 0;
+
+  void clear() {
+    at = end = nullptr;
+    count = next = 0;
+    lines = 0;
+  }
+  void add(const void* begin, int64_t bytes) {
+    if (begin == nullptr || bytes <= 0 || count == kRanges) return;
+    begins[count] = static_cast<const char*>(begin);
+    ends[count] = begins[count] + bytes;
+    lines += (bytes + 63) / 64;
+    ++count;
+  }
+  void step(int64_t number) {
+    for (int64_t i = 0; i < number; ++i) {
+      if (at >= end) {
+        if (next == count) return;
+        at = begins[next];
+        end = ends[next];
+        ++next;
+      }
+      prefetch_line(at);
+      at += 64;
+    }
+  }
+};
+
+// A unit whose sums are complete; its rows are finished a few at a time.
+template <int kProducts, int kHalves>
+struct Finishing {
+  const BatchConv& t;
+  const Finish f;
+  const float (*sums)[256] = nullptr;
+  int32_t pixels[2] = {-1, -1};
+  int pixel = 2;
+  int row = 0;
+
+  void start(const Unit& unit, const float (*complete)[256]) {
+    sums = complete;
+    pixels[0] = unit.first;
+    pixels[1] = unit.second;
+    pixel = 0;
+    row = 0;
+  }
+  void step(int rows) {
+    for (int i = 0; i < rows; ++i) {
+      if (pixel == 2 || pixels[pixel] < 0) return;
+      one();
+      if (++row == t.rows) {
+        row = 0;
+        ++pixel;
+      }
+    }
+  }
+  void all() { step(2 * static_cast<int>(kRows)); }
+
+  void one() {
+    constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
+    static const float zeros[16] = {};
+    const int64_t block = pixels[pixel] * t.out_blocks + t.block;
+    const int64_t at = block * kPixelBlock + row * kLanes;
+    const float* low = sums[pixel * 2] + row * 16;
+    const float* high = kHalves > 1 ? sums[pixel * 2 + 1] + row * 16 : zeros;
+    Row r = row_floats(low, high) + f.bias;
+    if (t.addend != nullptr) r = r + row_read<kProducts>(t.addend + at, kTile);
+    if (f.relu) r = row_relu(r);
+    if (t.positive != nullptr) t.positive[block * kRows + row] = row_positive(r);
+    if (t.mask != nullptr) r = row_keep(r, t.mask[block * kRows + row]);
+    row_write<kProducts>(r, t.out + at, kTile);
+  }
+};
+
+// Steps [begin, end) of a unit's sum, a step being a tap's input block; `go_on`: add to what `sums` holds.
+template <int kProducts, int kPixels, int kHalves>
+inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64_t end, bool go_on,
+                      float (*sums)[256], Finishing<kProducts, kHalves>& finishing, Prefetch& own, Prefetch& ahead,
+                      int64_t ahead_lines) {
+  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
+  const int64_t in_blocks = t.weights.in_blocks;
+  const Tap* taps = t.taps + unit.taps_at;
+  int64_t steps = unit.taps * in_blocks;
+  if (steps > end - begin) steps = end - begin;
+  if (steps < 1) steps = 1;
+  const int64_t own_lines = (own.lines + steps - 1) / steps;
+  const int finished_rows = static_cast<int>((2 * t.rows + steps - 1) / steps);
+  sums_begin<kPixels, kHalves>(go_on, sums);
+  for (int32_t k = 0; k < unit.taps; ++k) {
+    const int64_t first = taps[k].tap * in_blocks;
+    const int64_t from = begin > first ? begin - first : 0;
+    const int64_t to = end - first < in_blocks ? end - first : in_blocks;
+    if (from >= to) continue;
+    const Bf16* a0 = t.in + taps[k].first + from * kPixelBlock;
+    const Bf16* a1 = t.in + taps[k].second + from * kPixelBlock;
+    const Bf16* b = t.weights.packed + (first + from) * kStep;
+    for (int64_t i = from; i < to; ++i, a0 += kPixelBlock, a1 += kPixelBlock, b += kStep) {
+      step_products<kProducts, kPixels, kHalves>(a0, a1, b, t.rows, sums);
+      finishing.step(finished_rows);
+      own.step(own_lines);
+      ahead.step(ahead_lines);
+    }
+  }
+  sums_end<kPixels, kHalves>(sums);
+}
+
+template <int kProducts, int kHalves>
+void conv_batch_halves(const BatchConv& t) {
+  constexpr int64_t kPixelBytes = kPlanes<kProducts> * kTile * static_cast<int64_t>(sizeof(Bf16));
+  Finishing<kProducts, kHalves> finishing{t, finish_of(t.weights, t.relu)};
+  alignas(64) float local[2][4][256];
+  Prefetch own, ahead;
+  for (const MemoryRange& range : t.ahead) ahead.add(range.begin, range.bytes);
+  const int64_t in_blocks = t.weights.in_blocks;
+  const int64_t all_steps = t.unit_count * (t.units[0].taps > 0 ? t.units[0].taps : 1) * in_blocks;
+  const int64_t ahead_lines = (ahead.lines + all_steps - 1) / all_steps;
+  const int64_t steps = t.tap_count * in_blocks;
+  const int64_t chunk = t.chunk_steps > 0 && t.chunk_steps < steps ? t.chunk_steps : steps;
+  for (int64_t begin = 0; begin < steps; begin += chunk) {
+    const int64_t end = begin + chunk < steps ? begin + chunk : steps;
+    const bool last = end == steps;
+    for (int64_t u = 0; u < t.unit_count; ++u) {
+      const Unit& unit = t.units[u];
+      float(*sums)[256] = chunk == steps ? local[u % 2] : t.sums + u * 4;
+      own.clear();
+      if (last) {
+        for (int m = 0; m < 2; ++m) {
+          const int64_t pixel = m == 0 ? unit.first : unit.second;
+          if (pixel < 0) continue;
+          const int64_t at = (pixel * t.out_blocks + t.block) * kPixelBytes / static_cast<int64_t>(sizeof(Bf16));
+          own.add(t.out + at, kPixelBytes);
+          if (t.addend != nullptr && t.addend != t.out) own.add(t.addend + at, kPixelBytes);
+        }
+      }
+      if (unit.second >= 0) {
+        add_steps<kProducts, 2, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
+      } else {
+        add_steps<kProducts, 1, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
+      }
+      finishing.all();
+      if (last) finishing.start(unit, sums);
+    }
+  }
+  finishing.all();
+}
+
+template <int kProducts>
+void conv_batch(const BatchConv& t) {
+  if (t.unit_count == 0) return;
+  tiles_begin(t.rows);
+  if (t.weights.wide) {
+    conv_batch_halves<kProducts, 2>(t);
+  } else {
+    conv_batch_halves<kProducts, 1>(t);
+  }
+  tiles_end();
+}
