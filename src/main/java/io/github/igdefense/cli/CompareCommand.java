@@ -49,7 +49,8 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class CompareCommand implements Callable<Integer> {
-  private static final List<String> NAMES = List.of("caaa", "hd", "sodef", "random", "cdir", "loir");
+  private static final List<String> NAMES =
+      List.of("caaa", "hd", "sodef", "random", "cdir", "loir");
   private static final int TIMED_IMAGES = 16;
 
   @Mixin DataOptions data;

@@ -181,8 +181,7 @@ final class DemoCommand implements Callable<Integer> {
                 network,
                 comparison,
                 timings,
-                reporting.settings(
-                    attackOptions, smoothed, settings.judge().repetitions(), null),
+                reporting.settings(attackOptions, smoothed, settings.judge().repetitions(), null),
                 Protocol.CUSTOM,
                 ranking,
                 keep,

@@ -132,8 +132,7 @@ final class EvalCommand implements Callable<Integer> {
       Evaluation.Settings settings = run.settings(model, attackOptions);
       network.notes().forEach(output::note);
       agreement =
-          defense.agreement(
-              network, pseudo, models.noise(defense), images, model.compute, output);
+          defense.agreement(network, pseudo, models.noise(defense), images, model.compute, output);
       List<DefendedModels.Variant> variants =
           defended ? models.variants(defense, network, output) : List.of();
       Identity identity = new Identity(model, network, images, settings);
@@ -205,8 +204,8 @@ final class EvalCommand implements Callable<Integer> {
             states,
             bars);
     for (DefendedModels.Variant variant : variants) {
-      IgDefense made = opened.add(
-              variant.open(network, defense.temperature, noise, networks.pseudo()));
+      IgDefense made =
+          opened.add(variant.open(network, defense.temperature, noise, networks.pseudo()));
       IgDefense counts =
           wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise, null));
       comparison.add(variant.name(), variant.title(), made, counts);
@@ -286,7 +285,9 @@ final class EvalCommand implements Callable<Integer> {
       for (Comparison.Row row : comparison.rows()) {
         for (AttackRun attacked : row.evaluation().attacks().values()) {
           WorstCaseFiles.writeAdversarial(
-              files.out.resolve("adversarial")
+              files
+                  .out
+                  .resolve("adversarial")
                   .resolve(row.name() + "-" + attacked.plan().name() + ".npz"),
               comparison.images(),
               attacked,

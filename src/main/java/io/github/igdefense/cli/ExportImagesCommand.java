@@ -15,8 +15,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * {@code igd export-images}: an image set in another form, read back and compared. For the project's
- * scripts.
+ * {@code igd export-images}: an image set in another form, read back and compared. For the
+ * project's scripts.
  */
 @Command(
     name = "export-images",

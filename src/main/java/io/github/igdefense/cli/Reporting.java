@@ -218,7 +218,10 @@ final class Reporting {
                 defense.rankingSha256())
             .settings(
                 settings(
-                    attacks, classifier, classifier.deterministic() ? null : evaluations, agreement));
+                    attacks,
+                    classifier,
+                    classifier.deterministic() ? null : evaluations,
+                    agreement));
     EvaluationReport.addSingle(builder, classifier.name(), evaluation, images);
     return builder.build();
   }

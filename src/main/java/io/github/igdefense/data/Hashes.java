@@ -37,9 +37,7 @@ public final class Hashes {
     return HexFormat.of().formatHex(digest().digest(bytes));
   }
 
-  /**
-   * Hash of the remaining bytes of buffers, one after the other; their positions do not change.
-   */
+  /** Hash of the remaining bytes of buffers, one after the other; their positions do not change. */
   public static String sha256(ByteBuffer... parts) {
     MessageDigest digest = digest();
     for (ByteBuffer part : parts) {

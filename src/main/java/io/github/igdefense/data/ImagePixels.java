@@ -34,8 +34,8 @@ public final class ImagePixels {
     if ((kept ? rows : preprocessing.side()) != height
         || (kept ? columns : preprocessing.side()) != width) {
       throw InputException.of(
-          "expected an image of %dx%d pixels (width x height), got %dx%d%s; resize it, or export the"
-              + " bundle with a preprocessing such as Res256Crop224",
+          "expected an image of %dx%d pixels (width x height), got %dx%d%s; resize it, or export"
+              + " the bundle with a preprocessing such as Res256Crop224",
           width,
           height,
           columns,

@@ -60,7 +60,8 @@ final class BundleFiles {
     if (tree == null || !BundleManifest.FORMAT.equals(tree.path("format").asText())) {
       throw bad(label, "its manifest is not that of a bundle");
     }
-    if (!tree.path("version").isInt() || tree.path("version").intValue() != BundleManifest.VERSION) {
+    if (!tree.path("version").isInt()
+        || tree.path("version").intValue() != BundleManifest.VERSION) {
       throw new InputException(
           "expected a bundle of version "
               + BundleManifest.VERSION

@@ -98,6 +98,5 @@ public record BundleManifest(
    * @param bytes its length
    * @param sha256 hash of its content, lower-case hex
    */
-  public record Entry(
-      @JsonProperty("bytes") long bytes, @JsonProperty("sha256") String sha256) {}
+  public record Entry(@JsonProperty("bytes") long bytes, @JsonProperty("sha256") String sha256) {}
 }

@@ -27,10 +27,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Threads: every method may be called from any thread. At most {@link #maxConcurrency} calls
  * compute at the same time, the others wait in the order they came (not interruptibly). Results are
- * bitwise the same in any thread and at any concurrency, with the native engine in any batch, too; a
- * smoothed bundle draws its noise from its seed and the image's own values ({@link
- * NoiseSource#ofImage}). {@link #close}
- * waits for running calls; later ones, and those that still wait, get an IllegalStateException.
+ * bitwise the same in any thread and at any concurrency, with the native engine in any batch, too;
+ * a smoothed bundle draws its noise from its seed and the image's own values ({@link
+ * NoiseSource#ofImage}). {@link #close} waits for running calls; later ones, and those that still
+ * wait, get an IllegalStateException.
  *
  * <p>Owns native memory until {@code close}: packed weights, and working memory per concurrent call
  * that grows to the largest batch seen.
@@ -65,11 +65,7 @@ public final class DefendedClassifier implements AutoCloseable {
     try {
       wrapped =
           IgDefense.withImageNoise(
-              network,
-              bundle.masks(),
-              settings.temperature(),
-              bundle.smoothing(),
-              settings.seed());
+              network, bundle.masks(), settings.temperature(), bundle.smoothing(), settings.seed());
       compiled =
           network
               .compiled(model.height(), model.width())

@@ -385,7 +385,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     ForwardPass noisy = null;
     boolean done = false;
     try (AutoGradMode off = new AutoGradMode(false)) {
-      noisy = pseudoLabelNetwork.record(Tensors.to(noisy(x.detach(), draws(x.detach())), pseudoLabelDtype()));
+      noisy =
+          pseudoLabelNetwork.record(
+              Tensors.to(noisy(x.detach(), draws(x.detach())), pseudoLabelDtype()));
       Tensor clean = recording.activation();
       FusedOps.MaskedHead head = head(clean, mean(noisy.logits(), x.size(0)));
       MaskedHeadPass pass =

@@ -68,8 +68,7 @@ public interface NoiseSource {
 
       @Override
       public Tensor drawFor(Tensor images, int samples, Dtype dtype) {
-        return Tensors.scoped(
-            () -> Tensors.to(FusedOps.imageNoise(images, samples, seed), dtype));
+        return Tensors.scoped(() -> Tensors.to(FusedOps.imageNoise(images, samples, seed), dtype));
       }
     };
   }

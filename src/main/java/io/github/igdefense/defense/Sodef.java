@@ -196,7 +196,11 @@ public final class Sodef implements DifferentiableClassifier, AutoCloseable {
   @Override
   public String name() {
     return String.format(
-        Locale.ROOT, "sodef(%s, D=%d, T=%.5g, %d steps)", network.name(), block.dimensions(), time,
+        Locale.ROOT,
+        "sodef(%s, D=%d, T=%.5g, %d steps)",
+        network.name(),
+        block.dimensions(),
+        time,
         steps);
   }
 

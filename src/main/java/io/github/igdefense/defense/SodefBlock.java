@@ -236,8 +236,7 @@ public record SodefBlock(
         }
         added = finite(tensor);
       }
-      return new Layer(
-          Math.toIntExact(shape[1]), Math.toIntExact(shape[0]), finite(weight), added);
+      return new Layer(Math.toIntExact(shape[1]), Math.toIntExact(shape[0]), finite(weight), added);
     }
 
     private HostTensor take(String name) {

@@ -84,8 +84,7 @@ final class NetworkEngine implements AutoCloseable {
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
     boolean possible = dtype != Dtype.FLOAT64 && !device.isCuda() && engine.fits();
-    boolean fast =
-        !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
+    boolean fast = !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
     if (wanted == Engine.NATIVE && possible || wanted == Engine.AUTO && possible && fast) {
       return engine;
     }

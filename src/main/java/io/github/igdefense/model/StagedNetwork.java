@@ -391,8 +391,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   /**
-   * The native engine's form for images of this size, compiled now if it was not before; empty where
-   * libtorch computes. It belongs to this network.
+   * The native engine's form for images of this size, compiled now if it was not before; empty
+   * where libtorch computes. It belongs to this network.
    */
   public Optional<CompiledStages> compiled(int height, int width) {
     checkOpen();

@@ -12,8 +12,8 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param modelFile the checkpoint, as given
  * @param modelSha256 its SHA-256, lower-case hexadecimal
  * @param arch the architecture, such as {@code rn18}
- * @param inputNormalization what the model does to images of [0,1] first: a published one's name, or
- *     means and deviations, or "none"
+ * @param inputNormalization what the model does to images of [0,1] first: a published one's name,
+ *     or means and deviations, or "none"
  * @param rankingFile the ranking, as given or where it was written
  * @param rankingSha256 its SHA-256
  * @param dataName the data, as given or by name

@@ -57,8 +57,7 @@ class AttackPropertyTest {
   private static StagedNetwork network(int classes) {
     return (StagedNetwork)
         OPEN.computeIfAbsent(
-            "rn18 " + classes,
-            name -> Networks.random("rn18", 3, 4, classes, 7, Dtype.FLOAT32));
+            "rn18 " + classes, name -> Networks.random("rn18", 3, 4, classes, 7, Dtype.FLOAT32));
   }
 
   /** A network for {@link #small} images, where every attack runs many times. */

@@ -41,8 +41,20 @@ class ExportCliTest {
     Path logits = folder.resolve("logits.npy");
     JsonNode json =
         CliRun.ok(
-                "export", "--checkpoint", CliData.MODEL, "--ranking", ranking(), "--keep", "13",
-                "--class-names", names(10), "--seed", "3", "--out", bundle, "--json")
+                "export",
+                "--checkpoint",
+                CliData.MODEL,
+                "--ranking",
+                ranking(),
+                "--keep",
+                "13",
+                "--class-names",
+                names(10),
+                "--seed",
+                "3",
+                "--out",
+                bundle,
+                "--json")
             .json();
     assertThat(json.get("sha256").asText()).isEqualTo(Hashes.sha256(bundle));
     JsonNode manifest = json.get("manifest");
@@ -54,8 +66,17 @@ class ExportCliTest {
     assertThat(manifest.get("provenance").get("checkpoint_sha256").asText())
         .isEqualTo(Hashes.sha256(Path.of(CliData.MODEL)));
     CliRun.ok(
-        "predict", "--checkpoint", CliData.MODEL, "--ranking", ranking(), "--keep", "13", "--data",
-        CliData.IMAGES, "--out", logits);
+        "predict",
+        "--checkpoint",
+        CliData.MODEL,
+        "--ranking",
+        ranking(),
+        "--keep",
+        "13",
+        "--data",
+        CliData.IMAGES,
+        "--out",
+        logits);
     float[] expected = Npy.read(logits).asFloat();
     float[] x = Npz.open(Path.of(CliData.IMAGES.substring(4))).get("x").asFloat();
     try (DefendedClassifier classifier = DefendedClassifier.open(bundle)) {
@@ -74,8 +95,18 @@ class ExportCliTest {
     for (String name : List.of("a.igd", "b.igd")) {
       CliRun run =
           CliRun.ok(
-              "export", "--checkpoint", CliData.MODEL, "--ranking", ranking, "--smoothing-sigma",
-              "4/255", "--smoothing-samples", "2", "--preprocessing", "Res36Crop32", "--out",
+              "export",
+              "--checkpoint",
+              CliData.MODEL,
+              "--ranking",
+              ranking,
+              "--smoothing-sigma",
+              "4/255",
+              "--smoothing-samples",
+              "2",
+              "--preprocessing",
+              "Res36Crop32",
+              "--out",
               folder.resolve(name));
       assertThat(run.out()).contains("rn18, 10 classes, 50 of", "units of layer4 kept, SHA-256");
     }

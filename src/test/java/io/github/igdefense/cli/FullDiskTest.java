@@ -76,7 +76,9 @@ class FullDiskTest {
     assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).as(said).isEqualTo(1);
     assertThat(said).contains("cannot write", "point-", "free space");
-    assertThat(contents(out)).as("what was there before, and nothing half-written").isEqualTo(before);
+    assertThat(contents(out))
+        .as("what was there before, and nothing half-written")
+        .isEqualTo(before);
 
     JsonNode resumed = CliRun.ok(arguments(ranking, "10,20,64", out).toArray()).json();
     assertThat(resumed.at("/data/points_kept/computed").asInt()).isEqualTo(1);

@@ -97,8 +97,7 @@ class BundleTest {
   @Test
   void whatIsWrittenIsRead() {
     Path file = folder.resolve("a.igd");
-    Bundle other =
-        Bundles.of("layer3", new Smoothing(0.02, 3), Preprocessing.parse("Res36Crop32"));
+    Bundle other = Bundles.of("layer3", new Smoothing(0.02, 3), Preprocessing.parse("Res36Crop32"));
     Bundle written = other.write(file);
     Bundle read = Bundle.read(file);
     assertThat(read.manifest()).isEqualTo(written.manifest());
@@ -227,16 +226,18 @@ class BundleTest {
         "\"dtype\" : \"float32\" | \"dtype\" : \"int8\" | names the type int8",
         "\"preprocessing\" : \"none\" | \"preprocessing\" : \"Res224\" | gives 32x32 images",
         "\"masks.safetensors\" : | \"mosks.safetensors\" : | entry masks.safetensors",
-        "\"input_normalization\" : null | \"input_normalization\" : {\"mean\":[0.1,0.2],\"std\":[1]} | not one mean",
-        "\"input_normalization\" : null | \"input_normalization\" : {\"mean\":[0.1],\"std\":[0]} | positive deviations",
+        "\"input_normalization\" : null | \"input_normalization\" :"
+            + " {\"mean\":[0.1,0.2],\"std\":[1]} | not one mean",
+        "\"input_normalization\" : null | \"input_normalization\" : {\"mean\":[0.1],\"std\":[0]} |"
+            + " positive deviations",
         "\"provenance\" : { | \"provenance\" : { \"x\" : null, | leaves something out",
         "\"layer\" : \"layer4\" | \"layer\" : null | leaves something out",
         "\"seed\" : 7 | \"sead\" : 7 | lacks or mistypes a field",
         "\"format\" | \"format\": 1, \"format\" | no valid JSON",
       })
-  void aManifestThatDoesNotFitIsRefused(String from, String to, String message)
-      throws Exception {
-    refused(withManifest(text -> text.replaceFirst(java.util.regex.Pattern.quote(from), to)), message);
+  void aManifestThatDoesNotFitIsRefused(String from, String to, String message) throws Exception {
+    refused(
+        withManifest(text -> text.replaceFirst(java.util.regex.Pattern.quote(from), to)), message);
   }
 
   @Test
@@ -254,8 +255,7 @@ class BundleTest {
         .write(file);
     refused(file, "masks of 0 and 1", "got 2");
     Map<String, byte[]> entries = entries(good);
-    StateDict floats =
-        new StateDict(List.of(HostTensor.of("masks", new float[1280], 10, 128)));
+    StateDict floats = new StateDict(List.of(HostTensor.of("masks", new float[1280], 10, 128)));
     ByteBuffer content = ByteBuffer.allocate(1 << 16);
     for (ByteBuffer part : SafeTensors.encode(floats, Map.of())) {
       content.put(part);
@@ -279,8 +279,7 @@ class BundleTest {
       Bundle.Settings settings =
           new Bundle.Settings(
               32, 32, Preprocessing.NONE, List.of("one"), 0.01, Smoothing.NONE, 0, Map.of());
-      assertThatThrownBy(
-              () -> Bundle.of(network, bundle.weights(), bundle.masks(), settings))
+      assertThatThrownBy(() -> Bundle.of(network, bundle.weights(), bundle.masks(), settings))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("a name for each of the 10 classes");
       ClassMasks other = ClassMasks.full("layer4", 10, 64);

@@ -14,16 +14,7 @@ import java.util.Random;
 final class Bundles {
   static final List<String> NAMES =
       List.of(
-          "airplane",
-          "automobile",
-          "bird",
-          "cat",
-          "deer",
-          "dog",
-          "frog",
-          "horse",
-          "ship",
-          "truck");
+          "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck");
   static final int LENGTH = 3 * 32 * 32;
   static final double SIGMA = 8 / 255.0;
 
@@ -37,8 +28,7 @@ final class Bundles {
     Checkpoint checkpoint = Networks.checkpoint("embedded:cifar10");
     try (StagedNetwork network = Networks.open("rn18", "embedded:cifar10", Dtype.FLOAT32)) {
       ClassMasks masks =
-          ClassMasks.random(
-              layer, network.classCount(), network.layer(layer).units(), 12, 5);
+          ClassMasks.random(layer, network.classCount(), network.layer(layer).units(), 12, 5);
       return Bundle.of(
           network,
           checkpoint.state(),

@@ -56,8 +56,7 @@ class DefendedClassifierTest {
     "layer2, 2, NATIVE", "layer4, 2, LIBTORCH", "layer3, 0, LIBTORCH", "layer4, 2, AUTO"
   })
   void saysWhatTheDefenseSays(String layer, int samples, Engine engine) {
-    Smoothing smoothing =
-        samples == 0 ? Smoothing.NONE : new Smoothing(Bundles.SIGMA, samples);
+    Smoothing smoothing = samples == 0 ? Smoothing.NONE : new Smoothing(Bundles.SIGMA, samples);
     Path file = Bundles.file(folder, layer, smoothing);
     float[] x = Bundles.images(9, 1);
     Bundle bundle = Bundle.read(file);
@@ -141,8 +140,7 @@ class DefendedClassifierTest {
         photos[i].setRGB(p % 32, p / 32, rgb);
       }
     }
-    try (DefendedClassifier classifier =
-        DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
+    try (DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
       float[] x = classifier.pixels(List.of(photos));
       assertThat(x).hasSize(photos.length * Bundles.LENGTH);
       Classification batch = classifier.classify(x);
@@ -203,8 +201,7 @@ class DefendedClassifierTest {
       NoiseSource noise = NoiseSource.ofImage(7);
       double[] draws = Tensors.toDoubles(noise.drawFor(image, 8, Dtype.FLOAT32));
       double[] other =
-          Tensors.toDoubles(
-              noise.drawFor(Tensors.of(near, 1, 3, 32, 32), 8, Dtype.FLOAT32));
+          Tensors.toDoubles(noise.drawFor(Tensors.of(near, 1, 3, 32, 32), 8, Dtype.FLOAT32));
       double[] reseeded =
           Tensors.toDoubles(NoiseSource.ofImage(8).drawFor(image, 8, Dtype.FLOAT32));
       assertThat(correlation(draws, draws)).isCloseTo(1, within(1e-12));
@@ -311,7 +308,9 @@ class DefendedClassifierTest {
       }
       long before = bean.getThreadAllocatedBytes(thread);
       assertThat(classifier.classify(x).label()).isEqualTo(result.label());
-      assertThat(bean.getThreadAllocatedBytes(thread) - before).as("the counter counts").isPositive();
+      assertThat(bean.getThreadAllocatedBytes(thread) - before)
+          .as("the counter counts")
+          .isPositive();
     }
   }
 
@@ -322,8 +321,7 @@ class DefendedClassifierTest {
     ExecutorService threads = Executors.newFixedThreadPool(6);
     try {
       for (int round = 0; round < 3; round++) {
-        DefendedClassifier classifier =
-            DefendedClassifier.open(file, NATIVE.withMaxConcurrency(2));
+        DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withMaxConcurrency(2));
         Classification expected = classifier.classify(x);
         List<Future<Integer>> running = new ArrayList<>();
         for (int t = 0; t < 6; t++) {
@@ -366,8 +364,7 @@ class DefendedClassifierTest {
       names = {"NATIVE", "LIBTORCH"})
   void refusesWrongImages(Engine engine) {
     Path file = Bundles.file(folder, "layer4", Smoothing.NONE);
-    try (DefendedClassifier classifier =
-        DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
+    try (DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE.withEngine(engine))) {
       for (int length : new int[] {0, 1, Bundles.LENGTH - 1, 1024, Bundles.LENGTH + 1}) {
         assertThatThrownBy(() -> classifier.classify(new float[length]))
             .isInstanceOf(InputException.class)
@@ -390,8 +387,7 @@ class DefendedClassifierTest {
           .isInstanceOf(InputException.class)
           .hasMessageContaining("expected a result for 1 images of 10 classes, got one for 2");
       assertThatThrownBy(
-              () ->
-                  classifier.classify(new BufferedImage(33, 32, BufferedImage.TYPE_3BYTE_BGR)))
+              () -> classifier.classify(new BufferedImage(33, 32, BufferedImage.TYPE_3BYTE_BGR)))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("expected an image of 32x32 pixels (width x height), got 33x32");
       assertThatThrownBy(() -> classifier.warmUp(4, 0)).isInstanceOf(InputException.class);

@@ -17,9 +17,9 @@ import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.api.Test;
 
 /** The smoothed pass in bfloat16 beside a float32 one. */
 class PseudoLabelsTest {
@@ -32,8 +32,7 @@ class PseudoLabelsTest {
 
   private static IgDefense defense(StagedNetwork network, String layer, double temperature) {
     ClassMasks masks =
-        ClassMasks.random(
-            layer, network.classCount(), network.layer(layer).units(), 5, 11);
+        ClassMasks.random(layer, network.classCount(), network.layer(layer).units(), 5, 11);
     return IgDefense.withFixedNoise(network, masks, temperature, SMOOTHING, 5);
   }
 
@@ -84,8 +83,7 @@ class PseudoLabelsTest {
         LossGradient expected = reference.lossGradient(x, LogitLosses.crossEntropy(labels));
         LossGradient found = judged.lossGradient(x, LogitLosses.crossEntropy(labels));
         assertThat(distance(expected.logits(), found.logits())).isLessThan(0.02);
-        assertThat(found.gradient().scalar_type().intern())
-            .isEqualTo(Dtype.FLOAT32.scalarType());
+        assertThat(found.gradient().scalar_type().intern()).isEqualTo(Dtype.FLOAT32.scalarType());
         assertThat(distance(expected.gradient(), found.gradient())).isPositive().isLessThan(0.1);
         try (ForwardPass pass = judged.record(x)) {
           assertThat(distance(found.logits(), pass.logits())).isLessThan(1e-4);
@@ -132,8 +130,7 @@ class PseudoLabelsTest {
         StagedNetwork wide = shipped(Dtype.FLOAT64);
         StagedNetwork other = Networks.random("rn18", 1, 8, 10, 1, Dtype.BFLOAT16);
         IgDefense smoothed = defense(network, network.penultimate().name(), 1);
-        IgDefense plain =
-            new IgDefense(network, smoothed.masks(), 1, Smoothing.NONE, null);
+        IgDefense plain = new IgDefense(network, smoothed.masks(), 1, Smoothing.NONE, null);
         IgDefense inDouble = defense(wide, wide.penultimate().name(), 1)) {
       assertThatThrownBy(() -> plain.withPseudoLabels(half))
           .isInstanceOf(InputException.class)

@@ -96,8 +96,7 @@ class SodefTest {
   private static double[] arrive(SodefBlock block, int steps, double[] start) {
     try (PointerScope scope = new PointerScope();
         Sodef sodef = new Sodef(network, block, Sodef.DEFAULT_TIME, steps)) {
-      return Tensors.toDoubles(
-          sodef.integrated(Tensors.of(start, start.length / UNITS, UNITS)));
+      return Tensors.toDoubles(sodef.integrated(Tensors.of(start, start.length / UNITS, UNITS)));
     }
   }
 
@@ -203,8 +202,7 @@ class SodefTest {
       }
       // An image's logits do not depend on the images beside it.
       assertThat(Tensors.toDoubles(sodef.logits(x.narrow(0, 1, 1))))
-          .containsExactly(
-              java.util.Arrays.copyOfRange(got, CLASSES, 2 * CLASSES), within(1e-12));
+          .containsExactly(java.util.Arrays.copyOfRange(got, CLASSES, 2 * CLASSES), within(1e-12));
     }
   }
 
@@ -366,8 +364,7 @@ class SodefTest {
     return changed;
   }
 
-  private static void refused(
-      String part, Map<String, HostTensor> tensors, HostTensor... changed) {
+  private static void refused(String part, Map<String, HostTensor> tensors, HostTensor... changed) {
     for (HostTensor tensor : changed) {
       tensors.put(tensor.name(), tensor);
     }
