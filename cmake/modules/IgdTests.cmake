@@ -49,8 +49,8 @@ endif()
 add_executable(igd_bench_kernels "${IGD_NATIVE}/test/bench_kernels.cpp")
 target_link_libraries(igd_bench_kernels PRIVATE igd_kernels igd_flags)
 
-add_executable(igd_bench_net "${IGD_NATIVE}/test/bench_net.cpp")
-target_link_libraries(igd_bench_net PRIVATE igd_kernels igd_flags)
+add_executable(igd_bench_net_batch "${IGD_NATIVE}/test/bench_net_batch.cpp")
+target_link_libraries(igd_bench_net_batch PRIVATE igd_kernels igd_flags)
 
 add_executable(igd_consumer "${IGD_NATIVE}/test/consumer/consumer.cpp")
 target_link_libraries(igd_consumer PRIVATE igd_kernels igd_flags)

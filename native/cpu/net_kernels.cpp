@@ -53,6 +53,7 @@ inline Row row_relu(Row x) {
   const __m512 zero = _mm512_setzero_ps();
   return {_mm512_max_ps(zero, x.a), _mm512_max_ps(zero, x.b)};
 }
+inline Row row_low(Row x) { return {x.a, _mm512_setzero_ps()}; }
 // Bit c: channel c is above 0.
 inline uint32_t row_positive(Row x) {
   const __m512 zero = _mm512_setzero_ps();
@@ -64,8 +65,15 @@ inline Row row_keep(Row x, uint32_t bits) {
   return {_mm512_maskz_mov_ps(static_cast<__mmask16>(bits), x.a),
           _mm512_maskz_mov_ps(static_cast<__mmask16>(bits >> 16), x.b)};
 }
-// Rounds to bfloat16, stores, and gives back what was stored.
+// Rounds to bfloat16, stores, and gives back what was stored; kHalves 1: the upper 16 numbers are 0.
+template <int kHalves = 2>
 inline Row row_round(Row x, Bf16* to) {
+  if (kHalves == 1) {
+    const __m256i low = (__m256i)_mm512_cvtneps_pbh(x.a);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), low);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to + 16), _mm256_setzero_si256());
+    return {widen(low), _mm512_setzero_ps()};
+  }
   const __m512i packed = (__m512i)_mm512_cvtne2ps_pbh(x.b, x.a);
   _mm512_store_si512(to, packed);
   return {widen(_mm512_castsi512_si256(packed)), widen(_mm512_extracti64x4_epi64(packed, 1))};
@@ -200,34 +208,43 @@ inline void sums_end(float (*sums)[256]) {
     if (kHalves > 1) _tile_stored(3, sums[3], 64);
   }
 }
-template <int kProducts, int kPixels, int kHalves>
-inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*rows*/, float (*)[256]) {
+// `between` runs after every product of parts.
+template <int kProducts, int kPixels, int kHalves, typename F>
+inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*rows*/, float (*)[256],
+                          const F& between) {
   constexpr int64_t plane = kTile;
   constexpr int64_t bytes = kLanes * static_cast<int64_t>(sizeof(Bf16));
   IGD_LOAD_WEIGHTS(b);
   if (kProducts == 6) {
     IGD_LOAD_PIXELS(2 * plane);
     IGD_PRODUCTS();
+    between();
     IGD_LOAD_PIXELS(0);
     IGD_PRODUCTS();
+    between();
   }
   if (kProducts > 1) {
     IGD_LOAD_PIXELS(plane);
     IGD_PRODUCTS();
+    between();
   }
   if (kProducts < 6) {
     IGD_LOAD_PIXELS(0);
     IGD_PRODUCTS();
+    between();
   }
   if (kProducts > 1) {
     IGD_LOAD_WEIGHTS(b + 2 * kTile);
     IGD_PRODUCTS();
+    between();
   }
   if (kProducts == 6) {
     IGD_LOAD_PIXELS(0);
     IGD_PRODUCTS();
+    between();
     IGD_LOAD_WEIGHTS(b + 4 * kTile);
     IGD_PRODUCTS();
+    between();
   }
 }
 inline void prefetch_line(const char* p) { _mm_prefetch(p, _MM_HINT_T1); }
@@ -282,6 +299,10 @@ inline Row row_relu(Row x) {
   for (int i = 0; i < kLanes; ++i) x.v[i] = x.v[i] < 0 ? 0 : x.v[i];
   return x;
 }
+inline Row row_low(Row x) {
+  for (int i = 16; i < kLanes; ++i) x.v[i] = 0;
+  return x;
+}
 inline uint32_t row_positive(const Row& x) {
   uint32_t bits = 0;
   for (int i = 0; i < kLanes; ++i) bits |= (x.v[i] > 0 ? uint32_t{1} : uint32_t{0}) << i;
@@ -291,6 +312,7 @@ inline Row row_keep(Row x, uint32_t bits) {
   for (int i = 0; i < kLanes; ++i) x.v[i] = (bits >> i & 1) != 0 ? x.v[i] : 0;
   return x;
 }
+template <int kHalves = 2>
 inline Row row_round(Row x, Bf16* to) {
   for (int i = 0; i < kLanes; ++i) {
     to[i] = round_bf16(x.v[i]);
@@ -352,8 +374,9 @@ inline void sums_begin(bool go_on, float (*sums)[256]) {
 }
 template <int kPixels, int kHalves>
 inline void sums_end(float (*)[256]) {}
-template <int kProducts, int kPixels, int kHalves>
-inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int rows, float (*sums)[256]) {
+template <int kProducts, int kPixels, int kHalves, typename F>
+inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int rows, float (*sums)[256],
+                          const F& between) {
   for (int m = 0; m < kPixels; ++m) {
     const Bf16* high = m == 0 ? a0 : a1;
     for (int half = 0; half < kHalves; ++half) {
@@ -364,6 +387,7 @@ inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int row
       }
     }
   }
+  for (int i = 0; i < kProducts; ++i) between();
 }
 inline void prefetch_line(const char*) {}
 
@@ -382,17 +406,17 @@ inline Row row_read(const Bf16* p, int64_t plane) {
 
 // Three parts hold a float32 exactly. With two, where the low part rounds to half a step of the high one, high +
 // low would split differently the next time; splitting the rounded sum gives planes that come back the same.
-template <int kProducts>
+template <int kProducts, int kHalves = 2>
 inline void row_write(Row r, Bf16* p, int64_t plane) {
-  const Row high = row_round(r, p);
+  const Row high = row_round<kHalves>(r, p);
   if (kProducts == 1) return;
   const Row rest = r - high;
-  const Row middle = row_round(rest, p + plane);
+  const Row middle = row_round<kHalves>(rest, p + plane);
   if (kProducts == 6) {
-    row_round(rest - middle, p + 2 * plane);
+    row_round<kHalves>(rest - middle, p + 2 * plane);
   } else {
     const Row sum = high + middle;
-    row_round(sum - row_round(sum, p), p + plane);
+    row_round<kHalves>(sum - row_round<kHalves>(sum, p), p + plane);
   }
 }
 

@@ -44,48 +44,52 @@ struct Prefetch {
   }
 };
 
-// A unit whose sums are complete; its rows are finished a few at a time.
+// A unit whose sums are complete; its rows are finished one at a time.
 template <int kProducts, int kHalves>
 struct Finishing {
   const BatchConv& t;
   const Finish f;
-  const float (*sums)[256] = nullptr;
-  int32_t pixels[2] = {-1, -1};
-  int pixel = 2;
-  int row = 0;
+  int left = 0;    // rows
+  int second = 0;  // of them, of the second pixel
+  int32_t second_pixel = -1;
+  const float* low = nullptr;
+  const Bf16* addend = nullptr;
+  const uint32_t* mask = nullptr;
+  uint32_t* positive = nullptr;
+  Bf16* out = nullptr;
 
   void start(const Unit& unit, const float (*complete)[256]) {
-    sums = complete;
-    pixels[0] = unit.first;
-    pixels[1] = unit.second;
-    pixel = 0;
-    row = 0;
+    left = unit.second < 0 ? t.rows : 2 * t.rows;
+    second = left - t.rows;
+    second_pixel = unit.second;
+    pixel(unit.first, complete[0]);
   }
-  void step(int rows) {
-    for (int i = 0; i < rows; ++i) {
-      if (pixel == 2 || pixels[pixel] < 0) return;
-      one();
-      if (++row == t.rows) {
-        row = 0;
-        ++pixel;
-      }
+  void pixel(int64_t number, const float* complete) {
+    const int64_t block = number * t.out_blocks + t.block;
+    const int64_t at = block * kPlanes<kProducts> * kTile;
+    low = complete;
+    out = t.out + at;
+    if (t.addend != nullptr) addend = t.addend + at;
+    if (t.mask != nullptr) mask = t.mask + block * kRows;
+    if (t.positive != nullptr) positive = t.positive + block * kRows;
+  }
+  __attribute__((noinline)) void row() {
+    Row r = row_floats(low, low + (kHalves > 1 ? 256 : 0)) + f.bias;
+    if (addend != nullptr) {
+      r = r + row_read<kProducts>(addend, kTile);
+      addend += kLanes;
     }
-  }
-  void all() { step(2 * static_cast<int>(kRows)); }
-
-  void one() {
-    constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
-    static const float zeros[16] = {};
-    const int64_t block = pixels[pixel] * t.out_blocks + t.block;
-    const int64_t at = block * kPixelBlock + row * kLanes;
-    const float* low = sums[pixel * 2] + row * 16;
-    const float* high = kHalves > 1 ? sums[pixel * 2 + 1] + row * 16 : zeros;
-    Row r = row_floats(low, high) + f.bias;
-    if (t.addend != nullptr) r = r + row_read<kProducts>(t.addend + at, kTile);
+    if (kHalves == 1) r = row_low(r);
     if (f.relu) r = row_relu(r);
-    if (t.positive != nullptr) t.positive[block * kRows + row] = row_positive(r);
-    if (t.mask != nullptr) r = row_keep(r, t.mask[block * kRows + row]);
-    row_write<kProducts>(r, t.out + at, kTile);
+    if (positive != nullptr) *positive++ = row_positive(r);
+    if (mask != nullptr) r = row_keep(r, *mask++);
+    row_write<kProducts, kHalves>(r, out, kTile);
+    low += 16;
+    out += kLanes;
+    if (--left == second && left > 0) pixel(second_pixel, low + 512 - 16 * t.rows);
+  }
+  void all() {
+    while (left > 0) row();
   }
 };
 
@@ -102,7 +106,12 @@ inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64
   if (steps > end - begin) steps = end - begin;
   if (steps < 1) steps = 1;
   const int64_t own_lines = (own.lines + steps - 1) / steps;
-  const int finished_rows = static_cast<int>((2 * t.rows + steps - 1) / steps);
+  // Rows to finish per product of parts, in 64ths.
+  const int rate = static_cast<int>((2 * t.rows * 64 + steps * kProducts - 1) / (steps * kProducts));
+  int due = 0;
+  const auto between = [&] {
+    for (due += rate; due >= 64 && finishing.left > 0; due -= 64) finishing.row();
+  };
   sums_begin<kPixels, kHalves>(go_on, sums);
   for (int32_t k = 0; k < unit.taps; ++k) {
     const int64_t first = taps[k].tap * in_blocks;
@@ -113,8 +122,7 @@ inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64
     const Bf16* a1 = t.in + taps[k].second + from * kPixelBlock;
     const Bf16* b = t.weights.packed + (first + from) * kStep;
     for (int64_t i = from; i < to; ++i, a0 += kPixelBlock, a1 += kPixelBlock, b += kStep) {
-      step_products<kProducts, kPixels, kHalves>(a0, a1, b, t.rows, sums);
-      finishing.step(finished_rows);
+      step_products<kProducts, kPixels, kHalves>(a0, a1, b, t.rows, sums, between);
       own.step(own_lines);
       ahead.step(ahead_lines);
     }

@@ -209,16 +209,16 @@ final class BenchCommand implements Callable<Integer> {
                 batches.isEmpty() ? BenchmarkSettings.BATCHES : batches,
                 repetitions);
     figures.put("quick", quick);
-    output.result(
-        arch
-            + ", "
-            + figures.get("checkpoint")
-            + ", "
-            + figures.get("threads")
-            + " threads, "
-            + figures.get("cpu"));
     try (BenchmarkModels models = models();
         PointerScope scope = new PointerScope()) {
+      output.result(
+          arch
+              + ", "
+              + figures.get("checkpoint")
+              + ", "
+              + figures.get("threads")
+              + " threads, "
+              + figures.get("cpu"));
       new Benchmark(models, settings, table).run();
       PenultimateRankingBenchmark ranking =
           PenultimateRankingBenchmark.run(

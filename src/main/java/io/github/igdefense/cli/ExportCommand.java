@@ -64,6 +64,7 @@ final class ExportCommand implements Callable<Integer> {
     Values.outputFile(out);
     Preprocessing steps = Preprocessing.parse(preprocessing);
     List<String> names = classNames == null ? List.of() : ClassNames.read(classNames);
+    defense.refusePseudoLabelDtype("export");
     if (!defense.enabled()) {
       throw new InputException(
           "igd export needs --ranking DIR_OR_FILE (make one with igd rank loir)");

@@ -33,7 +33,7 @@ import org.bytedeco.pytorch.Tensor;
  */
 public record SoakBenchmark(String what, long count, double seconds, List<Double> residentMib) {
   private static final int PARTS = 20;
-  private static final int STEPS = 50;
+  private static final int STEPS = 10;
   private static final int ATTACKED = 2;
   private static final double MIB = 1024.0 * 1024;
 
@@ -89,9 +89,9 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
   }
 
   /**
-   * Steps of PGD (L∞, 8/255), in runs of 50 steps on two images.
+   * Steps of PGD (L∞, 8/255), in runs of 10 steps on two images.
    *
-   * @param count steps, at least 100, rounded down to whole runs in every part
+   * @param count steps, at least 100; every twentieth part is rounded up to whole runs
    * @param x images [n,C,H,W], n at least 2
    */
   public static SoakBenchmark attackSteps(
@@ -103,7 +103,7 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
         count,
         Math.min(1000, count / 4),
         steps -> {
-          for (long done = 0; done < Math.max(STEPS, steps); done += STEPS) {
+          for (long done = 0; done < steps; done += STEPS) {
             try (PointerScope scope = new PointerScope();
                 AttackContext context = AttackContext.seeded(done)) {
               pgd.run(classifier, x.narrow(0, 0, ATTACKED), labels, context);

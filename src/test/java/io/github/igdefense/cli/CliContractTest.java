@@ -484,7 +484,7 @@ class CliContractTest {
                 rankings,
                 "--out",
                 out),
-            List.of("bench", "--repetitions", 3));
+            List.of("bench", "--quick", "--repetitions", 3, "--batch-size", 4));
     for (List<Object> command : commands) {
       List<Object> line = new ArrayList<>(command);
       line.addAll(List.of("--checkpoint", CliData.MODEL, "--threads", 1, "--json"));

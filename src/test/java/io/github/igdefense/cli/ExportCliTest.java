@@ -129,6 +129,7 @@ class ExportCliTest {
         "--ranking RANKING --out OUT --class-names NAMES | a name for each of the 10 classes",
         "--ranking RANKING --out OUT --keep 0 | between 1 and",
         "--ranking RANKING --out OUT --arch torchscript | cannot be exported",
+        "--ranking RANKING --out OUT --pseudo-label-dtype bfloat16 | igd export computes",
         "--ranking OUT --out OUT | OUT",
       })
   void badInputIsRefusedAndNothingWritten(String options, String message) throws Exception {

@@ -55,6 +55,10 @@ class FullDiskTest {
     return contents;
   }
 
+  private static String withoutTimes(JsonNode result) {
+    return result.at("/data/points").toString().replaceAll("\"seconds\":[^,}]*", "");
+  }
+
   @Test
   @EnabledOnOs(OS.LINUX)
   void aFullDiskLosesNoFinishedPoint() throws Exception {
@@ -84,7 +88,8 @@ class FullDiskTest {
     assertThat(resumed.at("/data/points_kept/computed").asInt()).isEqualTo(1);
     Path whole = folder.resolve("whole");
     JsonNode expected = CliRun.ok(arguments(ranking, "10,20,64", whole).toArray()).json();
-    assertThat(resumed.at("/data/points")).isEqualTo(expected.at("/data/points")).hasSize(3);
+    assertThat(resumed.at("/data/points")).hasSize(3);
+    assertThat(withoutTimes(resumed)).isEqualTo(withoutTimes(expected));
     assertThat(Files.exists(out.resolve("report.html"))).isTrue();
   }
 }

@@ -12,6 +12,8 @@ import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Tensors;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -430,6 +432,9 @@ class DefendedClassifierTest {
     float[] x = Bundles.images(2, 10);
     int before = NativeRuntime.threads();
     int many = Runtime.getRuntime().availableProcessors() + 3;
+    PrintStream err = System.err;
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    System.setErr(new PrintStream(log, true));
     try (DefendedClassifier usual = DefendedClassifier.open(file, NATIVE)) {
       Classification expected = usual.classify(x);
       try (DefendedClassifier crowded =
@@ -439,8 +444,12 @@ class DefendedClassifierTest {
         assertSame(crowded.classify(x), 1, expected, 1);
       }
     } finally {
+      System.setErr(err);
       NativeRuntime.setThreads(before);
     }
+    assertThat(log.toString())
+        .contains(many + " threads on ")
+        .contains("2 calls at once with " + many + " threads each");
     assertThatThrownBy(() -> NATIVE.withThreads(-1)).isInstanceOf(InputException.class);
   }
 

@@ -1,4 +1,4 @@
-// igd_bench_net [--net resnet18|resnet18-16|wrn34-10|resnet50] [--products 6|1] [--batch N] [--threads T]
+// igd_bench_net_batch [--net resnet18|resnet18-16|wrn34-10|resnet50] [--products 6|1] [--batch N] [--threads T]
 //               [--mode forward|gradient|ops] [--seconds S] [--clock wall|cpu]
 // Best and median time of compiled networks with random weights, per image, and the rate of multiplications.
 // ops: time of each operation, as the difference of the passes that end before and behind it. cpu: time of the
