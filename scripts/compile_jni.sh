@@ -47,7 +47,7 @@ compile() { # NAME [LIBRARY]
     -I"$root/native/include" -I"$root/native/jni" -I"$java_home/include" -I"$java_home/include/linux" \
     "$name.cpp" jnijavacpp.cpp -o "$library.new" \
     -Wl,-soname,"lib$name.so" '-Wl,-rpath,$ORIGIN/' -Wl,-z,noexecstack -Wl,-Bsymbolic -Wl,--as-needed \
-    -L"$native_libs" ${2:+"-l$2"})
+    -L"$native_libs" ${2:+"-l$2"} -ldl)
   mv -f "$library.new" "$library"
 }
 

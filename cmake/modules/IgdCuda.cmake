@@ -36,6 +36,8 @@ if(IGD_WITH_CUDA)
   include(IgdCudaLibrary)
 else()
   igd_remove_stale(libigd_kernels_cuda.so)
-  file(REMOVE "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/igd/kernels_cuda.h")
+  file(REMOVE "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/igd/kernels_cuda.h"
+    "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/igd/graph_cuda.h"
+    "${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_INCLUDEDIR}/igd/device_cuda.h")
 endif()
 message(STATUS "igd_kernels ${PROJECT_VERSION}: CUDA ${IGD_WITH_CUDA}, sanitizer ${IGD_SANITIZER}")

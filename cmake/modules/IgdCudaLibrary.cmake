@@ -6,10 +6,7 @@ list(APPEND CMAKE_CUDA_ARCHITECTURES "${_newest}-virtual")
 set(CMAKE_CUDA_COMPILER "${IGD_NVCC}")
 enable_language(CUDA)
 
-add_library(igd_kernels_cuda SHARED
-  "${IGD_NATIVE}/cuda/runtime.cu"
-  "${IGD_NATIVE}/cuda/loo_penultimate.cu"
-  "${IGD_NATIVE}/cuda/masked_head.cu")
+add_library(igd_kernels_cuda SHARED "${IGD_NATIVE}/cuda/device.cu" "${IGD_NATIVE}/cuda/graph.cu")
 include(IgdCudaSources)
 foreach(_name IN LISTS IGD_CUDA_SOURCES)
   target_sources(igd_kernels_cuda PRIVATE "${IGD_NATIVE}/cuda/${_name}.cu")
@@ -30,8 +27,10 @@ set_target_properties(igd_kernels_cuda PROPERTIES
 
 include(IgdCudaEvidence)
 
-install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-install(FILES "${IGD_NATIVE}/include/igd/kernels_cuda.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/igd")
+# A component of its own: `cmake --install BUILD --component cuda` leaves the CPU library alone.
+install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT cuda)
+install(FILES "${IGD_NATIVE}/include/igd/kernels_cuda.h" "${IGD_NATIVE}/include/igd/device_cuda.h"
+  "${IGD_NATIVE}/include/igd/graph_cuda.h" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/igd" COMPONENT cuda)
 if(IGD_JNI_DIR)
-  install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${IGD_JNI_DIR}")
+  install(TARGETS igd_kernels_cuda LIBRARY DESTINATION "${IGD_JNI_DIR}" COMPONENT cuda)
 endif()

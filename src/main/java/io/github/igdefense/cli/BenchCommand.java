@@ -108,8 +108,8 @@ final class BenchCommand implements Callable<Integer> {
       names = "--soak",
       paramLabel = "N",
       description =
-          "Instead: resident memory over N inferences of one image and N/100 attack steps on a small"
-              + " network; use scripts/soak.sh.")
+          "Instead: resident memory over N inferences of one image and N/100 attack steps on a"
+              + " small network; use scripts/soak.sh.")
   Long soak;
 
   @Option(names = "--on-request", hidden = true)
@@ -240,8 +240,7 @@ final class BenchCommand implements Callable<Integer> {
   private void tune() {
     try (StagedNetwork network = open(dtype)) {
       Map<String, String> key = TuningCache.key(network);
-      Tuning tuning =
-          Tuning.measure(network, NativeRuntime.threads(), quick ? 1 : 6, output::note);
+      Tuning tuning = Tuning.measure(network, NativeRuntime.threads(), quick ? 1 : 6, output::note);
       Path file = TuningCache.ofUser().write(key, tuning);
       figures.put("dtype", dtype.toString());
       figures.put("tuning", tuning);
@@ -322,7 +321,9 @@ final class BenchCommand implements Callable<Integer> {
       figures.put("images", images);
       figures.put("units", units);
       if (checkpoint == null) {
-        figures.putAll(LeaveOneOutBench.floors(Networks.describe(arch, 3, 0, BenchmarkModels.classes(arch)), target));
+        figures.putAll(
+            LeaveOneOutBench.floors(
+                Networks.describe(arch, 3, 0, BenchmarkModels.classes(arch)), target));
       }
       try (LeaveOneOutBench bench =
           new LeaveOneOutBench(network, target, images, units, compute.seed)) {

@@ -4,7 +4,11 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.evaluation.Tuning;
 import io.github.igdefense.evaluation.TuningCache;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.CudaRuntime;
+import io.github.igdefense.tensor.Device;
+import io.github.igdefense.tensor.DeviceException;
 import io.github.igdefense.tensor.NativeRuntime;
+import java.util.List;
 import java.util.Optional;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
@@ -20,7 +24,8 @@ final class ComputeOptions {
       defaultValue = "cpu",
       paramLabel = "NAME",
       description =
-          "Where to compute: cpu (this build has no CUDA kernels). Default: ${DEFAULT-VALUE}.")
+          "Where to compute: cpu, or cuda[:i] with a build for CUDA (igd doctor says what is"
+              + " missing). Default: ${DEFAULT-VALUE}.")
   String device;
 
   @Option(
@@ -62,13 +67,25 @@ final class ComputeOptions {
     }
   }
 
-  /** Loads the native libraries and sets the threads, where no model is to be opened. */
+  /**
+   * Loads the native libraries and sets the threads, where no model is to be opened and the
+   * processor alone computes.
+   */
   void apply() {
+    requireBatchSize();
+    if (device().isCuda()) {
+      throw new InputException(
+          "--device " + device + ": this command computes on the CPU only; use --device cpu");
+    }
+    prepare();
+  }
+
+  /** Refuses {@code auto} where it is not known which model is computed with. */
+  void requireBatchSize() {
     if (batchSize == TUNED) {
       throw new InputException(
           "expected a number as --batch-size here: auto is for commands that open one model");
     }
-    start();
   }
 
   /** The tuned batch size and threads of a network, where {@code auto} asks for them. */
@@ -90,24 +107,57 @@ final class ComputeOptions {
     }
   }
 
-  /** As {@link #apply}, with {@link #tune} to follow. */
-  void start() {
+  /**
+   * Loads the native libraries, sets the threads and makes the device ready, with {@link #tune} to
+   * follow.
+   *
+   * @return where to compute
+   * @throws InputException naming the library or device that is missing, and what to do
+   */
+  Device start() {
+    Device chosen = device();
+    try {
+      // Before anything is loaded: the answer may be that it cannot be.
+      CudaRuntime.require(chosen);
+    } catch (DeviceException e) {
+      throw new InputException("--device " + device + ": " + e.getMessage(), e);
+    }
+    prepare();
+    return chosen;
+  }
+
+  private void prepare() {
     if (batchSize != TUNED) {
       Values.positive("--batch-size", batchSize);
     }
     Values.threads(threads);
-    if (!device.equals("cpu")) {
-      if (!device.matches("cuda(:\\d+)?")) {
-        throw new InputException("expected --device cpu or cuda[:i], got '" + device + "'");
-      }
-      throw new InputException(
-          "--device "
-              + device
-              + ": this build of igdefense computes on the CPU only; use --device cpu");
-    }
     NativeRuntime.load();
     if (threads != null) {
       NativeRuntime.setThreads(threads);
     }
+  }
+
+  /** The device as given; nothing is loaded. */
+  Device device() {
+    List<Device> devices;
+    try {
+      devices = Device.parseList(device);
+    } catch (IllegalArgumentException e) {
+      throw new InputException("--device: " + e.getMessage());
+    }
+    if (devices.size() > 1) {
+      throw new InputException(
+          "--device "
+              + device
+              + ": one process computes on one device; share a ranking among devices with igd rank"
+              + " loir --shard i/n --device cuda:i and igd rank merge (the same to the last bit)");
+    }
+    return devices.get(0);
+  }
+
+  /** The device for reports: with a card, its name and what is known of such runs. */
+  String deviceDescription() {
+    Device chosen = device();
+    return chosen.isCuda() ? CudaRuntime.describe(chosen) : chosen.toString();
   }
 }

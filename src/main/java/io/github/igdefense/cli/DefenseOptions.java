@@ -86,8 +86,8 @@ final class DefenseOptions {
     if (ranking == null
         && (layer != null || keep != null || sigma != 0 || pseudoLabelDtype != null)) {
       throw new InputException(
-          "--layer, --keep, --smoothing-sigma and --pseudo-label-dtype need --ranking DIR_OR_FILE (make one with igd rank"
-              + " loir)");
+          "--layer, --keep, --smoothing-sigma and --pseudo-label-dtype need --ranking DIR_OR_FILE"
+              + " (make one with igd rank loir)");
     }
     return ranking != null;
   }

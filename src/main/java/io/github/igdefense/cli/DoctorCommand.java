@@ -1,5 +1,6 @@
 package io.github.igdefense.cli;
 
+import io.github.igdefense.tensor.CudaLibraries;
 import io.github.igdefense.tensor.Diagnostics;
 import java.util.List;
 import java.util.Locale;
@@ -80,12 +81,7 @@ final class DoctorCommand implements Callable<Integer> {
             + yes(d.libtorch().openMp())
             + ", MKL "
             + yes(d.libtorch().mkl()));
-    row(
-        "CUDA",
-        d.cuda().available() ? d.cuda().devices() + " device(s)" : "no: " + d.cuda().reason());
-    if (!d.cuda().libraries().isEmpty()) {
-      row("CUDA libraries", yesNo(d.cuda().libraries()));
-    }
+    cuda(d.cuda());
     row(
         "cache",
         d.cache().folder()
@@ -109,6 +105,35 @@ final class DoctorCommand implements Callable<Integer> {
     }
   }
 
+  private void cuda(Diagnostics.Cuda cuda) {
+    row(
+        "CUDA",
+        cuda.available() ? cuda.devices().size() + " device(s)" : "no device: " + cuda.reason());
+    rows(cuda.devices());
+    row("CUDA libtorch", yes(cuda.gpuLibtorch()));
+    row("CUDA kernels", cuda.kernels());
+    for (CudaLibraries.Library library : cuda.libraries()) {
+      row("  " + library.name(), describe(library));
+    }
+  }
+
+  private void rows(List<String> devices) {
+    for (int i = 0; i < devices.size(); i++) {
+      row("  cuda:" + i, devices.get(i));
+    }
+  }
+
+  private static String describe(CudaLibraries.Library library) {
+    if (library.path() == null) {
+      return "missing; install " + library.install();
+    }
+    String found =
+        (library.version() == null ? "" : "version " + library.version() + ", ") + library.path();
+    return library.usable()
+        ? found
+        : found + ": " + library.problem() + "; install " + library.install();
+  }
+
   private void rows(String name, List<String> values) {
     if (values.isEmpty()) {
       row(name, "none");
@@ -119,7 +144,7 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   private void row(String name, String value) {
-    output.result(String.format(Locale.ROOT, "%-15s %s", name, value));
+    output.result(String.format(Locale.ROOT, "%-22s %s", name, value));
   }
 
   private static String yesNo(Map<String, Boolean> flags) {

@@ -4,6 +4,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
@@ -74,23 +75,23 @@ final class ModelOptions {
   /** The same in another arithmetic than {@code --dtype}. */
   StagedNetwork open(Dtype dtype) {
     boolean exported = torchscript.chosen(arch, checkpoint);
-    compute.start();
-    StagedNetwork network = exported ? openExported(dtype) : openCheckpoint(dtype);
+    Device device = compute.start();
+    StagedNetwork network = exported ? openExported(dtype, device) : openCheckpoint(dtype, device);
     compute.tune(network, new Output());
     return network;
   }
 
-  private StagedNetwork openExported(Dtype dtype) {
+  private StagedNetwork openExported(Dtype dtype, Device device) {
     if (!inputNormalization.equals(InputNormalizations.AUTO)) {
       throw new InputException(
           "--input-normalization does not apply to --arch torchscript: what was exported does"
               + " its own");
     }
-    return torchscript.open(checkpoint, dtype);
+    return torchscript.open(checkpoint, dtype, device);
   }
 
-  private StagedNetwork openCheckpoint(Dtype dtype) {
-    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization);
+  private StagedNetwork openCheckpoint(Dtype dtype, Device device) {
+    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization, device);
     network.warnings().forEach(new Output()::warn);
     return network;
   }
@@ -109,8 +110,8 @@ final class ModelOptions {
       return null;
     }
     return torchscript.chosen(arch, checkpoint)
-        ? torchscript.open(checkpoint, Dtype.FLOAT32)
-        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization);
+        ? torchscript.open(checkpoint, Dtype.FLOAT32, compute.device())
+        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization, compute.device());
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */

@@ -51,8 +51,7 @@ final class PredictCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo =
-            defense.openPseudoLabels(model, defense.smoothing().enabled())) {
+        StagedNetwork pseudo = defense.openPseudoLabels(model, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
         return predict(network, images, null);

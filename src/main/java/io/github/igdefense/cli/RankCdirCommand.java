@@ -13,6 +13,7 @@ import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.importance.RankingProvenance;
 import io.github.igdefense.importance.Similarities;
 import io.github.igdefense.importance.Similarity;
+import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -156,7 +157,8 @@ final class RankCdirCommand implements Callable<Integer> {
     Pool.parse(pool);
     check();
     Values.outputFolder(out);
-    compute.apply();
+    compute.requireBatchSize();
+    compute.start();
     long start = System.nanoTime();
     Dtype wide = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
     Map<String, Object> parameters = new LinkedHashMap<>();
@@ -278,7 +280,8 @@ final class RankCdirCommand implements Callable<Integer> {
   private Units collect(ImageSet images, Map<String, Object> parameters) {
     parameters.put("pool", pool);
     parameters.put("point", point);
-    try (StagedNetwork network = Networks.open(arch, checkpoint, dtype);
+    try (StagedNetwork network =
+            Networks.open(arch, checkpoint, dtype, InputNormalizations.AUTO, compute.device());
         Output.Progress bar = output.progress("activations", images.size())) {
       List<String> names = layers == null ? List.of(network.penultimate().name()) : layers;
       Map<String, String> stages = new LinkedHashMap<>();

@@ -161,7 +161,8 @@ final class Reporting {
             data.limit == null ? images.size() : data.limit,
             images.size())
         .preprocessing(images.preprocessing())
-        .machine(CpuTopology.modelName(), model.compute.device, NativeRuntime.threads())
+        .machine(
+            CpuTopology.modelName(), model.compute.deviceDescription(), NativeRuntime.threads())
         .arithmetic(network.dtype().toString(), network.engine(), Version.libtorch())
         .seed(model.compute.seed)
         .build();

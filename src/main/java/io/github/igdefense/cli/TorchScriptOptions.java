@@ -3,6 +3,7 @@ package io.github.igdefense.cli;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.TorchScriptNetworks;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
@@ -67,13 +68,13 @@ final class TorchScriptOptions {
     return checkpoint != null ? checkpoint : prefix.toString();
   }
 
-  StagedNetwork open(String checkpoint, Dtype dtype) {
+  StagedNetwork open(String checkpoint, Dtype dtype, Device device) {
     TorchScriptNetworks.Input input =
         inputSize == null
             ? TorchScriptNetworks.Input.DEFAULT
             : TorchScriptNetworks.Input.parse(inputSize);
     return checkpoint != null
-        ? TorchScriptNetworks.open(Path.of(checkpoint), input, dtype)
-        : TorchScriptNetworks.open(prefix, suffix, input, dtype);
+        ? TorchScriptNetworks.open(Path.of(checkpoint), input, dtype, device)
+        : TorchScriptNetworks.open(prefix, suffix, input, dtype, device);
   }
 }

@@ -8,6 +8,8 @@ import io.github.igdefense.model.LogitLoss;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Recording;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
+import io.github.igdefense.tensor.DevicePipeline;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.FusedOps;
 import io.github.igdefense.tensor.NativeRuntime;
@@ -118,10 +120,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
     try (PointerScope scope = new PointerScope()) {
       Tensor dense = Tensors.of(values, masks.classCount(), masks.units());
-      this.maskBits = Tensors.keep(dense.to(ScalarType.Byte));
+      Device device = network.device();
+      this.maskBits = Tensors.keep(device.move(dense.to(ScalarType.Byte)));
       // The type of logits.
       Dtype type = network.dtype() == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
-      this.maskValues = Tensors.keep(Tensors.to(dense, type));
+      this.maskValues = Tensors.keep(device.move(Tensors.to(dense, type)));
     }
   }
 
@@ -252,16 +255,34 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   public Forward forward(Tensor x) {
     checkOpen();
     Tensor[] out = new Tensor[3];
+    try (PointerScope scope = new PointerScope()) {
+      Forward forward = forward(x, draws(x));
+      out[0] = Tensors.keep(forward.logits());
+      out[1] = Tensors.keep(forward.firstLogits());
+      out[2] = Tensors.keep(forward.softWeights());
+    }
+    return new Forward(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
+
+  /**
+   * Both passes with given noise.
+   *
+   * @param draws of {@link #draws}
+   */
+  Forward forward(Tensor x, Tensor draws) {
+    checkOpen();
+    Tensor[] out = new Tensor[3];
     try (PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       if (fused) {
-        Passes passes = passes(x);
+        Passes passes = passes(x, draws);
         FusedOps.MaskedHead head = head(passes.clean(), passes.firstLogits());
-        out[0] = Tensors.keep(head.logits());
-        out[1] = Tensors.keep(head.firstLogits());
-        out[2] = Tensors.keep(head.softWeights());
+        Device origin = Device.of(x);
+        out[0] = Tensors.keep(origin.move(head.logits()));
+        out[1] = Tensors.keep(origin.move(head.firstLogits()));
+        out[2] = Tensors.keep(origin.move(head.softWeights()));
       } else {
-        Forward forward = plain(x);
+        Forward forward = plain(x, draws);
         out[0] = Tensors.keep(forward.logits());
         out[1] = Tensors.keep(forward.firstLogits());
         out[2] = Tensors.keep(forward.softWeights());
@@ -272,19 +293,25 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
 
   @Override
   public Tensor logits(Tensor x) {
-    return Tensors.scoped(() -> forward(x).logits());
+    if (smoothing.enabled()) {
+      return Tensors.scoped(() -> forward(x).logits());
+    }
+    return DevicePipeline.map(
+        network.device(), x, part -> Tensors.scoped(() -> forward(part).logits()));
   }
 
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
     checkOpen();
-    return fused ? fusedGradient(x, loss) : Gradients.of(x, leaf -> plain(leaf).logits(), loss);
+    return fused
+        ? fusedGradient(x, loss)
+        : Gradients.of(x, leaf -> plain(leaf, draws(leaf)).logits(), loss);
   }
 
   @Override
   public ForwardPass record(Tensor x) {
     checkOpen();
-    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf).logits());
+    return fused ? fusedPass(x) : Gradients.record(x, leaf -> plain(leaf, draws(leaf)).logits());
   }
 
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
@@ -310,11 +337,13 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       }
       Recording recording =
           network.recordPrefix(
-              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach())), 0) : x,
+              smoothing.enabled()
+                  ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach(), draws(x))), 0)
+                  : x,
               layer);
       boolean done = false;
       try {
-        MaskedHeadPass pass = fusedPass(recording, x.size(0));
+        MaskedHeadPass pass = fusedPass(recording, x.size(0), Device.of(x));
         done = true;
         return pass;
       } finally {
@@ -325,7 +354,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
   }
 
-  private MaskedHeadPass fusedPass(Recording recording, long n) {
+  private MaskedHeadPass fusedPass(Recording recording, long n, Device origin) {
     try (AutoGradMode on = new AutoGradMode(true)) {
       Tensor activation = recording.activation();
       Tensor clean = smoothing.enabled() ? activation.narrow(0, 0, n) : activation;
@@ -343,6 +372,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
           first,
           clean,
           head,
+          origin,
           gradLogits ->
               FusedOps.maskedHeadBackward(
                   gradLogits, head, clean, network.head().weight(), maskBits, temperature, own));
@@ -355,7 +385,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     ForwardPass noisy = null;
     boolean done = false;
     try (AutoGradMode off = new AutoGradMode(false)) {
-      noisy = pseudoLabelNetwork.record(Tensors.to(noisy(x.detach()), pseudoLabelDtype()));
+      noisy =
+          pseudoLabelNetwork.record(
+              Tensors.to(noisy(x.detach(), draws(x.detach())), pseudoLabelDtype()));
       Tensor clean = recording.activation();
       FusedOps.MaskedHead head = head(clean, mean(noisy.logits(), x.size(0)));
       MaskedHeadPass pass =
@@ -365,6 +397,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               smoothing.samples(),
               clean,
               head,
+              Device.of(x),
               gradLogits ->
                   FusedOps.maskedHeadBackward(
                       gradLogits,
@@ -400,25 +433,33 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
    */
   private record Passes(Tensor clean, Tensor firstLogits) {}
 
-  private Passes passes(Tensor x) {
+  private Passes passes(Tensor x, Tensor draws) {
     if (!smoothing.enabled()) {
       return new Passes(network.prefix(x, layer), null);
     }
     long n = x.size(0);
     if (pseudoLabelNetwork != null) {
       Tensor first =
-          mean(pseudoLabelNetwork.forward(Tensors.to(noisy(x), pseudoLabelDtype())), n);
+          mean(pseudoLabelNetwork.forward(Tensors.to(noisy(x, draws), pseudoLabelDtype())), n);
       return new Passes(network.prefix(x, layer), first);
     }
-    Tensor both = torch.cat(Tensors.vector(x, noisy(x)), 0);
+    Tensor both = torch.cat(Tensors.vector(x, noisy(x, draws)), 0);
     Tensor activation = network.prefix(both, layer);
     Tensor clean = activation.narrow(0, 0, n);
     Tensor smoothed = activation.narrow(0, n, n * smoothing.samples());
     return new Passes(clean, mean(network.suffix(smoothed, layer), n));
   }
 
+  /** Noise [N·n_s,C,H,W] for images x, in the caller's scope; null without smoothing. */
+  Tensor draws(Tensor x) {
+    if (!smoothing.enabled()) {
+      return null;
+    }
+    return noise.drawFor(x, smoothing.samples(), dtype());
+  }
+
   /** x repeated n_s times, image by image, plus σ·v: row i·n_s + s is draw s of image i. */
-  private Tensor noisy(Tensor x) {
+  private Tensor noisy(Tensor x, Tensor draws) {
     long samples = smoothing.samples();
     Tensor repeated = x;
     if (samples > 1) {
@@ -428,8 +469,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               new org.bytedeco.pytorch.LongOptional(0),
               new org.bytedeco.pytorch.LongOptional());
     }
-    Tensor draws = noise.drawFor(x, smoothing.samples(), dtype());
-    return repeated.add(draws, new Scalar(smoothing.sigma()));
+    return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
   }
 
   private Tensor mean(Tensor logits, long images) {
@@ -441,8 +481,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   /**
    * Both passes with libtorch's operations, for any layer; differentiable where grad mode is on.
    */
-  private Forward plain(Tensor x) {
-    Passes passes = passes(x);
+  private Forward plain(Tensor x, Tensor draws) {
+    Passes passes = passes(x, draws);
     Tensor z =
         passes.firstLogits() != null ? passes.firstLogits() : network.suffix(passes.clean(), layer);
     Tensor weights = torch.softmax(z.div(new Scalar(temperature)), 1);
@@ -459,7 +499,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
                 network.head().weight(),
                 new TensorOptional(network.head().bias()))
             : network.suffix(clean.mul(shaped), layer);
-    return new Forward(logits, z, weights);
+    Device origin = Device.of(x);
+    return new Forward(origin.move(logits), origin.move(z), origin.move(weights));
   }
 
   private void checkOpen() {

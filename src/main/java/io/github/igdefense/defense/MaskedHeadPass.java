@@ -3,6 +3,7 @@ package io.github.igdefense.defense;
 import io.github.igdefense.model.DifferentiableClassifier.ForwardPass;
 import io.github.igdefense.model.Gradients;
 import io.github.igdefense.model.Recording;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
@@ -24,6 +25,7 @@ final class MaskedHeadPass implements ForwardPass {
   private final Tensor firstLogits;
   private final Tensor clean;
   private final Tensor[] head;
+  private final Device origin;
   private final Function<Tensor, MaskedHeadGradient> backward;
   private boolean closed;
 
@@ -35,6 +37,7 @@ final class MaskedHeadPass implements ForwardPass {
    * @param firstLogits attached to it; null where the head computes them itself
    * @param clean the clean images' activation
    * @param head what the kernel gave
+   * @param origin where the images are, and the logits go
    * @param backward from gradients of the logits to those of the head's inputs
    */
   MaskedHeadPass(
@@ -43,8 +46,9 @@ final class MaskedHeadPass implements ForwardPass {
       Tensor firstLogits,
       Tensor clean,
       MaskedHead head,
+      Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
-    this(recording, null, 1, smoothed, firstLogits, clean, head, backward);
+    this(recording, null, 1, smoothed, firstLogits, clean, head, origin, backward);
   }
 
   /**
@@ -59,8 +63,9 @@ final class MaskedHeadPass implements ForwardPass {
       int samples,
       Tensor clean,
       MaskedHead head,
+      Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
-    this(recording, noisy, samples, null, null, clean, head, backward);
+    this(recording, noisy, samples, null, null, clean, head, origin, backward);
   }
 
   private MaskedHeadPass(
@@ -71,16 +76,18 @@ final class MaskedHeadPass implements ForwardPass {
       Tensor firstLogits,
       Tensor clean,
       MaskedHead head,
+      Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
     this.recording = recording;
     this.noisy = noisy;
     this.samples = samples;
+    this.origin = origin;
     this.smoothed = smoothed == null ? null : Tensors.keep(smoothed);
     this.firstLogits = firstLogits == null ? null : Tensors.keep(firstLogits);
     this.clean = Tensors.keep(clean);
     this.head =
         new Tensor[] {
-          Tensors.keep(head.logits()),
+          Tensors.keep(origin.move(head.logits())),
           Tensors.keep(head.pooled()),
           Tensors.keep(head.firstLogits()),
           Tensors.keep(head.softWeights()),
@@ -140,7 +147,7 @@ final class MaskedHeadPass implements ForwardPass {
         samples == 1
             ? each
             : each.repeat_interleave(samples, new LongOptional(0), new LongOptional());
-    Tensor draws = noisy.gradient(all).to(clean.scalar_type().intern());
+    Tensor draws = noisy.gradient(origin.move(all)).to(clean.scalar_type().intern());
     long[] shape = Tensors.shape(draws);
     return draws.reshape(n, samples, shape[1], shape[2], shape[3]).sum(new long[] {1});
   }

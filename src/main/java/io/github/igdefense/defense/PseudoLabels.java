@@ -52,9 +52,7 @@ public record PseudoLabels(
         try (PointerScope scope = new PointerScope()) {
           Tensor noisy = noisy(network.tensor(batch), smoothing, rng);
           tally.add(
-              batch.size(),
-              network.logits(noisy),
-              other.logits(Tensors.to(noisy, other.dtype())));
+              batch.size(), network.logits(noisy), other.logits(Tensors.to(noisy, other.dtype())));
         }
       }
     }
@@ -69,9 +67,7 @@ public record PseudoLabels(
   private static Tensor noisy(Tensor x, Smoothing smoothing, Rng rng) {
     long samples = smoothing.samples();
     Tensor repeated =
-        samples == 1
-            ? x
-            : x.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+        samples == 1 ? x : x.repeat_interleave(samples, new LongOptional(0), new LongOptional());
     Tensor draws = rng.normal(Dtype.FLOAT32, Tensors.shape(repeated));
     return repeated.add(draws.mul(Tensors.scalar(smoothing.sigma())));
   }

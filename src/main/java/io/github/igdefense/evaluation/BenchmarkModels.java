@@ -16,7 +16,6 @@ import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Arrays;
 import java.util.function.IntUnaryOperator;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -45,21 +44,13 @@ public final class BenchmarkModels implements AutoCloseable {
    *     networks: 1000)
    * @param keep units that the masks keep, of how many there are
    */
-  public BenchmarkModels(
-      String architecture,
-      String checkpoint,
-      long seed,
-      IntUnaryOperator keep) {
+  public BenchmarkModels(String architecture, String checkpoint, long seed, IntUnaryOperator keep) {
     this(architecture, checkpoint, 0, seed, keep);
   }
 
   /** The same with {@code width} channels behind the first convolution; 0: as published. */
   public BenchmarkModels(
-      String architecture,
-      String checkpoint,
-      int width,
-      long seed,
-      IntUnaryOperator keep) {
+      String architecture, String checkpoint, int width, long seed, IntUnaryOperator keep) {
     this.seed = seed;
     int classes = classes(architecture);
     this.eager =
@@ -136,11 +127,7 @@ public final class BenchmarkModels implements AutoCloseable {
   public Tensor images(int n) {
     try (Rng rng = new Rng(seed)) {
       return rng.uniform(
-          Dtype.FLOAT32,
-          n,
-          float32.inputChannels(),
-          float32.imageSize(),
-          float32.imageSize());
+          Dtype.FLOAT32, n, float32.inputChannels(), float32.imageSize(), float32.imageSize());
     }
   }
 
@@ -160,11 +147,7 @@ public final class BenchmarkModels implements AutoCloseable {
     long[] classes = new long[Math.toIntExact(x.size(0))];
     Arrays.setAll(classes, i -> i % classifier.classCount());
     Tensor labels = Tensors.of(classes, classes.length);
-    return () ->
-        read(
-            classifier
-                .lossGradient(own, LogitLosses.crossEntropy(labels))
-                .gradient());
+    return () -> read(classifier.lossGradient(own, LogitLosses.crossEntropy(labels)).gradient());
   }
 
   /** Reads one value: on devices that compute asynchronously, this waits for the result. */

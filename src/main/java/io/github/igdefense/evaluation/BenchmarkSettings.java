@@ -46,12 +46,7 @@ public record BenchmarkSettings(
   /** For figures that are to be trusted: some minutes for a ResNet-18. */
   public static BenchmarkSettings full(int batch, List<Integer> batches, int repetitions) {
     return new BenchmarkSettings(
-        batch,
-        batches,
-        Math.min(batch, GRADIENT_BATCH),
-        repetitions,
-        BUDGET,
-        LATENCY_CALLS);
+        batch, batches, Math.min(batch, GRADIENT_BATCH), repetitions, BUDGET, LATENCY_CALLS);
   }
 
   /** For a first look: below half a minute for a ResNet-18. */

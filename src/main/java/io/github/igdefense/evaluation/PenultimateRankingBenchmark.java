@@ -47,8 +47,7 @@ public record PenultimateRankingBenchmark(double ratio, double kernelSeconds) {
                   () ->
                       FusedOps.looPenultimateAccumulate(
                           network.prefix(x, layer), labels, false, sums, counts),
-                  () ->
-                      FusedOps.looPenultimateAccumulate(activation, labels, false, sums, counts)),
+                  () -> FusedOps.looPenultimateAccumulate(activation, labels, false, sums, counts)),
               repetitions,
               budgetSeconds);
       return new PenultimateRankingBenchmark(times.ratio(1, 0), times.median(2));

@@ -46,7 +46,11 @@ public final class RequestedWork {
         || !parts[1].matches("\\d{1,6}")
         || !parts[2].matches("\\d{1,6}")) {
       throw new InputException(
-          "expected WORK BATCH CALLS with WORK one of " + known.keySet() + ", got '" + request + "'");
+          "expected WORK BATCH CALLS with WORK one of "
+              + known.keySet()
+              + ", got '"
+              + request
+              + "'");
     }
     int batch = Integer.parseInt(parts[1]);
     int calls = Integer.parseInt(parts[2]);

@@ -54,8 +54,7 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
    *
    * @param count inferences; attack steps are a hundredth
    */
-  public static List<SoakBenchmark> of(
-      BenchmarkModels models, long count, Consumer<String> told) {
+  public static List<SoakBenchmark> of(BenchmarkModels models, long count, Consumer<String> told) {
     try (PointerScope scope = new PointerScope()) {
       List<Classifier> classifiers =
           List.of(models.float32(), models.defended(), models.smoothed());
@@ -127,8 +126,7 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
     void repeat(long count);
   }
 
-  static SoakBenchmark run(
-      String what, long count, long warmUp, Work work, Consumer<String> told) {
+  static SoakBenchmark run(String what, long count, long warmUp, Work work, Consumer<String> told) {
     if (count < LEAST) {
       throw new InputException(
           "expected a soak of at least " + LEAST + " " + what + ", got " + count);
@@ -145,12 +143,7 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
       done = until;
       samples.add(ProcessMemory.residentBytes() / MIB);
       told.accept(
-          String.format(
-              Locale.ROOT,
-              "%d %s: %.1f MiB resident",
-              done,
-              what,
-              samples.get(part)));
+          String.format(Locale.ROOT, "%d %s: %.1f MiB resident", done, what, samples.get(part)));
     }
     return new SoakBenchmark(what, count, (System.nanoTime() - start) / 1e9, samples);
   }

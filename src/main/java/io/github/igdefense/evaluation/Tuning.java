@@ -85,8 +85,7 @@ public record Tuning(
           callers = count;
         }
       }
-      return new Tuning(
-          best.batch, best.threads, best.rate, callers, cores / callers, rate);
+      return new Tuning(best.batch, best.threads, best.rate, callers, cores / callers, rate);
     } finally {
       NativeRuntime.setThreads(before);
     }

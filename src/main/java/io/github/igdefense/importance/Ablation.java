@@ -63,9 +63,7 @@ final class Ablation implements AutoCloseable {
 
   /** What the entry makes of a zero, per unit [U], in the network's type. */
   private Tensor removed(Opening.ChannelActivation entry) {
-    Tensor zero =
-        torch.zeros(
-            new long[] {1, layer.units(), 1, 1}, Tensors.options(network.dtype().scalarType()));
+    Tensor zero = network.device().zeros(network.dtype().scalarType(), 1, layer.units(), 1, 1);
     return Tensors.keep(
         entry.apply(zero).to(network.dtype().scalarType()).reshape(layer.units()).contiguous());
   }

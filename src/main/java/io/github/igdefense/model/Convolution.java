@@ -15,7 +15,7 @@ import org.bytedeco.pytorch.global.torch;
  * @param stride the same in both directions
  * @param padding zeros, the same on all sides
  * @param groups of channels that do not mix
- * @param onednn whether oneDNN has it in this type (not float64)
+ * @param onednn whether oneDNN has it in this type (not float64) and on this device (the processor)
  */
 public record Convolution(
     Tensor weight,

@@ -137,9 +137,7 @@ public final class EagerNetwork implements DifferentiableClassifier, AutoCloseab
     return Tensors.scoped(
         () -> {
           Tensor current =
-              normalization.isPresent()
-                  ? Tensors.scoped(() -> x.sub(mean).div(deviation))
-                  : x;
+              normalization.isPresent() ? Tensors.scoped(() -> x.sub(mean).div(deviation)) : x;
           current = stem(current);
           for (NetworkDescription.Stage stage : net.stages()) {
             for (Block block : stage.blocks()) {

@@ -10,6 +10,7 @@ import io.github.igdefense.model.NetworkDescription.PreActivation;
 import io.github.igdefense.model.Opening.ChannelActivation;
 import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.model.StagedNetwork.Step;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -37,6 +38,7 @@ final class NetworkCompiler {
 
   private final StateDict state;
   private final Dtype dtype;
+  private final Device device;
   private final List<Pointer> owned = new ArrayList<>();
 
   /**
@@ -45,14 +47,16 @@ final class NetworkCompiler {
    */
   private Tensor staging;
 
-  private NetworkCompiler(StateDict state, Dtype dtype) {
+  private NetworkCompiler(StateDict state, Dtype dtype, Device device) {
     this.state = state;
     this.dtype = dtype;
+    this.device = device;
   }
 
   /**
    * The network of a description with the tensors of a state dict that has been checked against it.
    *
+   * @param device where its parameters go
    * @param normalization of the input
    * @param warnings handed on to {@link StagedNetwork#warnings}
    * @param notes handed on to {@link StagedNetwork#notes}
@@ -63,12 +67,13 @@ final class NetworkCompiler {
       NetworkDescription net,
       StateDict state,
       Dtype dtype,
+      Device device,
       Optional<InputNormalization> normalization,
       String sha256,
       List<String> warnings,
       List<String> notes,
       Engine engine) {
-    NetworkCompiler compiler = new NetworkCompiler(state, dtype);
+    NetworkCompiler compiler = new NetworkCompiler(state, dtype, device);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
       long most = net.parameters().stream().mapToLong(p -> p.numel()).max().orElse(0);
@@ -136,6 +141,7 @@ final class NetworkCompiler {
     return new StagedNetwork(
         net.architecture(),
         dtype,
+        device,
         net.inputChannels(),
         net.imageSize(),
         normalization,
@@ -155,6 +161,7 @@ final class NetworkCompiler {
                 List.copyOf(compiledStages),
                 compiledTail),
             dtype,
+            device,
             net.inputChannels(),
             engine));
   }
@@ -316,7 +323,7 @@ final class NetworkCompiler {
           conv.stride(),
           conv.paddingAfter(),
           conv.groups(),
-          dtype != Dtype.FLOAT64);
+          dtype != Dtype.FLOAT64 && !device.isCuda());
     }
   }
 
@@ -354,8 +361,10 @@ final class NetworkCompiler {
     return Tensors.scoped(() -> Tensors.to(scaled(host, null), type).clone());
   }
 
+  /** The tensor on the network's device, which the network frees. */
   private Tensor own(Tensor tensor) {
-    owned.add(Tensors.keep(tensor));
-    return tensor;
+    Tensor placed = device.move(tensor);
+    owned.add(Tensors.keep(placed));
+    return placed;
   }
 }

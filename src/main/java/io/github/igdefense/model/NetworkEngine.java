@@ -3,6 +3,7 @@ package io.github.igdefense.model;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -15,8 +16,9 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A network's stages in our native engine, compiled for each image size when it first comes (which
  * takes 6 bytes per parameter in float32, 2 in bfloat16, beside libtorch's own). There is none for
- * networks that the engine cannot run (float64, grouped convolutions, other non-linearities than
- * ReLU) and on machines without the instructions it needs: they run through libtorch.
+ * networks that the engine cannot run (on a CUDA device, float64, grouped convolutions, other
+ * non-linearities than ReLU) and on machines without the instructions it needs: they run through
+ * libtorch.
  *
  * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
  * native memory until {@link #close}.
@@ -75,13 +77,13 @@ final class NetworkEngine implements AutoCloseable {
    *
    * @throws InputException if the native engine is demanded and the network does not fit it
    */
-  static NetworkEngine of(Plan plan, Dtype dtype, int channels, Engine wanted) {
+  static NetworkEngine of(Plan plan, Dtype dtype, Device device, int channels, Engine wanted) {
     NetworkEngine engine =
         new NetworkEngine(
             plan,
             dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
             channels);
-    boolean possible = dtype != Dtype.FLOAT64 && engine.fits();
+    boolean possible = dtype != Dtype.FLOAT64 && !device.isCuda() && engine.fits();
     boolean fast = !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
     if (wanted == Engine.NATIVE && possible || wanted == Engine.AUTO && possible && fast) {
       return engine;

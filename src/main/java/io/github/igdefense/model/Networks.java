@@ -1,6 +1,8 @@
 package io.github.igdefense.model;
 
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.CudaRuntime;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import java.io.IOException;
 import java.io.InputStream;
@@ -110,7 +112,19 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization) {
-    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization));
+    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
+  }
+
+  /**
+   * Opens a network on a device.
+   *
+   * @throws InputException as {@link #open(String, String, Dtype)}
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork open(
+      String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
+    CudaRuntime.require(device);
+    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization, device));
   }
 
   /**
@@ -167,6 +181,11 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, Path checkpoint, Dtype dtype, String normalization) {
+    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
+  }
+
+  private static StagedNetwork open(
+      String architecture, Path checkpoint, Dtype dtype, String normalization, Device device) {
     Architectures.check(architecture);
     if (!normalization.equals(InputNormalizations.AUTO)) {
       InputNormalizations.parse(normalization);
@@ -185,7 +204,8 @@ public final class Networks {
           e);
     }
     try {
-      return build(architecture, file.state(), dtype, normalization, file.sha256());
+      return build(
+          architecture, file.state(), dtype, normalization, file.sha256(), Engine.AUTO, device);
     } catch (InputException e) {
       throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
@@ -214,13 +234,31 @@ public final class Networks {
       String normalization,
       String sha256,
       Engine engine) {
+    return build(architecture, state, dtype, normalization, sha256, engine, Device.CPU);
+  }
+
+  /**
+   * The same on a device.
+   *
+   * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork build(
+      String architecture,
+      StateDict state,
+      Dtype dtype,
+      String normalization,
+      String sha256,
+      Engine engine,
+      Device device) {
+    CudaRuntime.require(device);
     NetworkDescription net = Architectures.describe(architecture, state);
     StateDictCheck check = StateDictCheck.of(net, state);
     List<String> notes = new ArrayList<>(check.notes());
     Optional<InputNormalization> input =
         Architectures.normalization(normalization, net, state, notes);
     return NetworkCompiler.compile(
-        net, state, dtype, input, sha256, check.warnings(), notes, engine);
+        net, state, dtype, device, input, sha256, check.warnings(), notes, engine);
   }
 
   /**
@@ -235,6 +273,7 @@ public final class Networks {
         net,
         randomState(net, seed),
         dtype,
+        Device.CPU,
         net.normalization(),
         "random",
         List.of(),

@@ -1,6 +1,7 @@
 package io.github.igdefense.model;
 
 import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -47,11 +48,16 @@ public abstract class Recording implements AutoCloseable {
     };
   }
 
-  /** Through autograd. */
-  static Recording of(Tensor x, java.util.function.UnaryOperator<Tensor> prefix) {
+  /**
+   * Through autograd.
+   *
+   * @param device where the prefix computes; gradients go back to where the images are
+   */
+  static Recording of(Tensor x, Device device, java.util.function.UnaryOperator<Tensor> prefix) {
+    Device origin = Device.of(x);
     try (PointerScope scope = new PointerScope();
         AutoGradMode on = new AutoGradMode(true)) {
-      Tensor leaf = Tensors.keep(x.detach().requires_grad_(true));
+      Tensor leaf = Tensors.keep(device.move(x.detach()).detach().requires_grad_(true));
       Tensor output = Tensors.keep(prefix.apply(leaf));
       Tensor detached = Tensors.keep(output.detach());
       return new Recording() {
@@ -66,8 +72,9 @@ public abstract class Recording implements AutoCloseable {
         public Tensor inputGradient(Tensor gradActivation, boolean more) {
           return Tensors.scoped(
               () ->
-                  Gradients.grad(
-                      Tensors.vector(output), leaf, Tensors.vector(gradActivation), more));
+                  origin.move(
+                      Gradients.grad(
+                          Tensors.vector(output), leaf, Tensors.vector(gradActivation), more)));
         }
 
         @Override

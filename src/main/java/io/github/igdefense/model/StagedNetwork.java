@@ -3,6 +3,8 @@ package io.github.igdefense.model;
 import io.github.igdefense.data.ImageBatch;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.tensor.CompiledNet;
+import io.github.igdefense.tensor.Device;
+import io.github.igdefense.tensor.DevicePipeline;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -26,6 +28,9 @@ import org.bytedeco.pytorch.global.torch;
  * <p>This is the inference form: batch normalisation (running statistics) is folded into the
  * convolutions, parameters carry no gradients, activations are channels-last. Use {@link Networks}
  * to build one.
+ *
+ * <p>Images may be on the processor or on the network's device: logits, losses and gradients come
+ * where the images are, activations where the network is.
  *
  * <p>Owns its parameters' native memory until {@link #close}. Threads: any number may compute at
  * the same time; none may after {@code close}.
@@ -61,6 +66,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   private final String architecture;
   private final Dtype dtype;
+  private final Device device;
   private final int inputChannels;
   private final ImageSize imageSize;
   private final Optional<InputNormalization> normalization;
@@ -78,6 +84,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   StagedNetwork(
       String architecture,
       Dtype dtype,
+      Device device,
       int inputChannels,
       ImageSize imageSize,
       Optional<InputNormalization> normalization,
@@ -91,6 +98,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this(
         architecture,
         dtype,
+        device,
         inputChannels,
         imageSize,
         normalization,
@@ -107,6 +115,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   private StagedNetwork(
       String architecture,
       Dtype dtype,
+      Device device,
       int inputChannels,
       ImageSize imageSize,
       Optional<InputNormalization> normalization,
@@ -121,6 +130,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     this.engine = engine;
     this.architecture = architecture;
     this.dtype = dtype;
+    this.device = device;
     this.inputChannels = inputChannels;
     this.imageSize = imageSize;
     this.normalization = normalization;
@@ -158,6 +168,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   static StagedNetwork withoutHead(
       String architecture,
       Dtype dtype,
+      Device device,
       int inputChannels,
       ImageSize imageSize,
       List<Stage> stages,
@@ -167,6 +178,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return new StagedNetwork(
         architecture,
         dtype,
+        device,
         inputChannels,
         imageSize,
         Optional.empty(),
@@ -203,6 +215,11 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   @Override
   public Dtype dtype() {
     return dtype;
+  }
+
+  /** Where the parameters are, and the activations. */
+  public Device device() {
+    return device;
   }
 
   /** Channels of an input image. */
@@ -294,7 +311,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    */
   public Tensor prefix(Tensor x, MaskableLayer layer) {
     checkInput(x);
-    return run(x, 0, layer.stage() + 1);
+    return run(device.move(x), 0, layer.stage() + 1);
   }
 
   /** Logits [N,K] from an activation after {@code layer}. Differentiable where grad mode is on. */
@@ -338,7 +355,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   /** Logits [N,K]; differentiable where grad mode is on. */
   public Tensor forward(Tensor x) {
     checkInput(x);
-    return Tensors.scoped(() -> applyHead(run(x, 0, stages.size())));
+    return Tensors.scoped(
+        () -> Device.of(x).move(applyHead(run(device.move(x), 0, stages.size()))));
   }
 
   /**
@@ -351,7 +369,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     checkInput(x);
     for (int i = 0; i < stages.size(); i++) {
       if (stages.get(i).name().equals(stage)) {
-        return run(x, 0, i + 1);
+        return run(device.move(x), 0, i + 1);
       }
     }
     throw new InputException(
@@ -394,7 +412,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
         return Recording.of(recording, dtype.scalarType());
       }
     }
-    return Recording.of(x, leaf -> run(leaf, 0, layer.stage() + 1));
+    return Recording.of(x, device, leaf -> run(leaf, 0, layer.stage() + 1));
   }
 
   private Tensor run(Tensor x, int from, int to) {
@@ -431,7 +449,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   @Override
   public Tensor logits(Tensor x) {
     try (AutoGradMode off = new AutoGradMode(false)) {
-      return forward(x);
+      return DevicePipeline.map(device, x, this::forward);
     }
   }
 

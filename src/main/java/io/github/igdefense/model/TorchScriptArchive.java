@@ -3,6 +3,7 @@ package io.github.igdefense.model;
 import io.github.igdefense.data.Bytes;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.ZipArchive;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Tensors;
@@ -215,6 +216,12 @@ public final class TorchScriptArchive implements AutoCloseable {
   public void to(Dtype dtype) {
     checkOpen();
     module.to(dtype.scalarType());
+  }
+
+  /** The same, and moves all parameters and buffers to a device. */
+  public void to(Dtype dtype, Device device) {
+    to(dtype);
+    device.move(module);
   }
 
   /**

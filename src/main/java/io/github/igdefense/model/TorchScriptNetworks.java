@@ -2,6 +2,7 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.nio.file.Path;
@@ -82,6 +83,15 @@ public final class TorchScriptNetworks {
    *     result for images of this size is not as above
    */
   public static StagedNetwork open(Path archive, Input input, Dtype dtype) {
+    return open(archive, input, dtype, Device.CPU);
+  }
+
+  /**
+   * The same on a device; what the exported code makes itself must follow its input there.
+   *
+   * @throws InputException as {@link #open(Path, Input, Dtype)}
+   */
+  public static StagedNetwork open(Path archive, Input input, Dtype dtype, Device device) {
     TorchScriptArchive file = TorchScriptArchive.open(archive);
     Part[] parts = new Part[2];
     try {
@@ -98,7 +108,7 @@ public final class TorchScriptNetworks {
       }
       parts[0] = new Part(file, LAYER);
       parts[1] = new Part(file, SUFFIX);
-      return build(parts[0], parts[1], input, dtype, file.sha256());
+      return build(parts[0], parts[1], input, dtype, device, file.sha256());
     } catch (RuntimeException e) {
       file.close();
       throw e;
@@ -112,12 +122,22 @@ public final class TorchScriptNetworks {
    * @throws InputException as {@link #open(Path, Input, Dtype)}
    */
   public static StagedNetwork open(Path prefix, Path suffix, Input input, Dtype dtype) {
+    return open(prefix, suffix, input, dtype, Device.CPU);
+  }
+
+  /**
+   * The same on a device.
+   *
+   * @throws InputException as {@link #open(Path, Input, Dtype)}
+   */
+  public static StagedNetwork open(
+      Path prefix, Path suffix, Input input, Dtype dtype, Device device) {
     TorchScriptArchive first = TorchScriptArchive.open(prefix);
     TorchScriptArchive second = null;
     try {
       second = TorchScriptArchive.open(suffix);
       String hash = Hashes.builder().text(first.sha256()).text(second.sha256()).hex();
-      return build(part(first, LAYER), part(second, SUFFIX), input, dtype, hash);
+      return build(part(first, LAYER), part(second, SUFFIX), input, dtype, device, hash);
     } catch (RuntimeException e) {
       first.close();
       if (second != null) {
@@ -175,9 +195,9 @@ public final class TorchScriptNetworks {
   }
 
   private static StagedNetwork build(
-      Part prefix, Part suffix, Input input, Dtype dtype, String sha256) {
-    prefix.archive.to(dtype);
-    suffix.archive.to(dtype);
+      Part prefix, Part suffix, Input input, Dtype dtype, Device device, String sha256) {
+    prefix.archive.to(dtype, device);
+    suffix.archive.to(dtype, device);
     Dtype logitType = dtype == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
     long[] layer = null;
     int classCount = 0;
@@ -189,7 +209,7 @@ public final class TorchScriptNetworks {
       Tensor images = null;
       // Two batch sizes: a trace can have the one of its example built in.
       for (long n : new long[] {1, 3}) {
-        images = Tensors.to(noise(n, input), dtype);
+        images = device.move(Tensors.to(noise(n, input), dtype));
         activation = prefix.probe(images.clone(), input);
         layer = Tensors.shape(activation);
         check(
@@ -220,6 +240,7 @@ public final class TorchScriptNetworks {
     return StagedNetwork.withoutHead(
         ARCHITECTURE,
         dtype,
+        device,
         input.channels,
         ImageSize.exactly(input.size),
         List.of(

@@ -12,8 +12,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * Our native kernels of leave-one-out inside a network, on libtorch tensors: they write a block of
  * P pairs (unit left out, image) at once. Float32, float64 and bfloat16.
  *
- * <p>Results are channels-last and come in the caller's scope. Threads: any number of calls may run
- * at the same time. A refused argument is an {@link IllegalArgumentException}.
+ * <p>Where activations are on a CUDA device, our CUDA kernels run there, on libtorch's current
+ * stream. Results are channels-last and come in the caller's scope. Threads: any number of calls
+ * may run at the same time. A refused argument is an {@link IllegalArgumentException}.
  */
 public final class AblationOps {
   private static final long LARGEST_KERNEL = 7;
@@ -87,6 +88,10 @@ public final class AblationOps {
       long groups,
       boolean relu,
       Pairs pairs) {
+    if (base.is_cuda()) {
+      return CudaAblationOps.convolution(
+          base, input, removed, packed, kernel, stride, padding, groups, relu, pairs);
+    }
     long p = pairs.size();
     ScalarType type = base.scalar_type().intern();
     Tensor out = empty(type, p, base.size(1), base.size(2), base.size(3));
@@ -127,6 +132,9 @@ public final class AblationOps {
    * @return [P,U,H,W]
    */
   public static Tensor identity(Tensor activation, Pairs pairs) {
+    if (activation.is_cuda()) {
+      return CudaAblationOps.identity(activation, pairs);
+    }
     ScalarType type = activation.scalar_type().intern();
     long p = pairs.size();
     Tensor out = empty(type, p, activation.size(1), activation.size(2), activation.size(3));
@@ -158,6 +166,9 @@ public final class AblationOps {
    */
   public static double[] differences(
       Tensor logits, Tensor base, Tensor labels, Pairs pairs, boolean signed) {
+    if (logits.is_cuda()) {
+      return CudaAblationOps.differences(logits, base, labels, pairs, signed);
+    }
     try (PointerScope scope = new PointerScope()) {
       long p = pairs.size();
       ScalarType type = logits.scalar_type().intern();
@@ -188,11 +199,11 @@ public final class AblationOps {
     return torch.empty(shape, Tensors.options(type), Tensors.channelsLast());
   }
 
-  private static Tensor channelsLast(Tensor x) {
+  static Tensor channelsLast(Tensor x) {
     return x.contiguous(torch.MemoryFormat.ChannelsLast);
   }
 
-  private static int code(ScalarType type) {
+  static int code(ScalarType type) {
     return switch (type) {
       case Float -> 0;
       case Double -> 1;

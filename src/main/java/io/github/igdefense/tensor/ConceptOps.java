@@ -66,6 +66,9 @@ public final class ConceptOps {
       double[] rankWeight,
       double minProb,
       double lambda) {
+    if (similarity.is_cuda()) {
+      return CudaOps.conceptScores(similarity, scale, labels, images, rankWeight, minProb, lambda);
+    }
     return Tensors.scoped(
         () -> {
           Tensor p = dense(similarity);
@@ -90,12 +93,12 @@ public final class ConceptOps {
         });
   }
 
-  private static Tensor dense(Tensor tensor) {
+  static Tensor dense(Tensor tensor) {
     boolean wide = tensor.scalar_type().intern() == ScalarType.Double;
     return tensor.to(wide ? ScalarType.Double : ScalarType.Float).contiguous();
   }
 
-  private static int dtype(Tensor tensor) {
+  static int dtype(Tensor tensor) {
     return tensor.scalar_type().intern() == ScalarType.Double ? FLOAT64 : FLOAT32;
   }
 

@@ -6,7 +6,6 @@ import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -88,12 +87,21 @@ public record Diagnostics(
       String cpuCapability, boolean oneDnn, boolean openMp, boolean mkl, String config) {}
 
   /**
-   * @param reason why no device can be used; null where one can
-   * @param libraries each library that CUDA computation needs, and whether the dynamic linker finds
-   *     it; empty for the CPU build of libtorch, which needs none
+   * Computing on CUDA devices.
+   *
+   * @param devices one line for each
+   * @param reason why no device can be used, and what to do; null where one can
+   * @param gpuLibtorch whether libtorch's CUDA build is on the class path
+   * @param kernels the build of our CUDA kernels, or why there are none
+   * @param libraries each library that CUDA computation needs, found or not
    */
   public record Cuda(
-      boolean available, int devices, String reason, Map<String, Boolean> libraries) {}
+      boolean available,
+      List<String> devices,
+      String reason,
+      boolean gpuLibtorch,
+      String kernels,
+      List<CudaLibraries.Library> libraries) {}
 
   /** JavaCPP's cache, where the native libraries are unpacked. */
   public record Cache(String folder, boolean writeable, long freeBytes) {}
@@ -124,24 +132,6 @@ public record Diagnostics(
           "IGD_ISA",
           "LD_LIBRARY_PATH",
           "LD_PRELOAD");
-  private static final List<String> CUDA_LIBRARIES =
-      List.of(
-          "libcuda.so.1",
-          "libcudart.so.13",
-          "libcupti.so.13",
-          "libcublas.so.13",
-          "libcublasLt.so.13",
-          "libcudnn.so.9",
-          "libcudnn_adv.so.9",
-          "libcudnn_cnn.so.9",
-          "libcudnn_graph.so.9",
-          "libcudnn_ops.so.9",
-          "libcufft.so.12",
-          "libcufile.so.0",
-          "libcurand.so.10",
-          "libcusolver.so.12",
-          "libcusparse.so.12",
-          "libnccl.so.2");
 
   /** libtorch and its libraries, unpacked. */
   private static final long CACHE_BYTES = 450L << 20;
@@ -333,66 +323,15 @@ public record Diagnostics(
   }
 
   private static Cuda readCuda() {
-    if (torch.cuda_is_available()) {
-      return new Cuda(true, torch.cuda_device_count(), null, Map.of());
-    }
-    boolean gpuJar = Diagnostics.class.getResource(NativeRuntime.GPU_LIBTORCH) != null;
-    if (!gpuJar) {
-      return new Cuda(
-          false,
-          0,
-          "CPU build of libtorch on the class path; for CUDA, replace the classifier linux-x86_64"
-              + " of org.bytedeco:pytorch by linux-x86_64-gpu and add org.bytedeco:cuda",
-          Map.of());
-    }
-    Map<String, Boolean> found = new LinkedHashMap<>();
-    for (String library : CUDA_LIBRARIES) {
-      found.put(library, findable(library));
-    }
-    List<String> missing =
-        found.entrySet().stream()
-            .filter(entry -> !entry.getValue())
-            .map(Map.Entry::getKey)
-            .toList();
-    String reason =
-        missing.isEmpty()
-            ? "all libraries are there, but the driver reports no device"
-            : "missing: "
-                + String.join(", ", missing)
-                + "; install CUDA 13 and cuDNN 9, or put their"
-                + " folders on LD_LIBRARY_PATH";
-    return new Cuda(false, 0, reason, found);
-  }
-
-  /**
-   * Whether the dynamic linker would find a library, by name: on its path, in its cache or in the
-   * usual folders.
-   */
-  private static boolean findable(String library) {
-    List<String> folders = new ArrayList<>();
-    String path = ProcessEnvironment.igd_getenv("LD_LIBRARY_PATH");
-    if (path != null) {
-      folders.addAll(Arrays.asList(path.split(File.pathSeparator)));
-    }
-    folders.addAll(
-        List.of(
-            "/usr/lib/x86_64-linux-gnu",
-            "/lib/x86_64-linux-gnu",
-            "/usr/lib64",
-            "/usr/lib",
-            "/usr/local/cuda/lib64",
-            "/usr/local/cuda/extras/CUPTI/lib64"));
-    for (String folder : folders) {
-      if (!folder.isEmpty() && Files.exists(Path.of(folder, library))) {
-        return true;
-      }
-    }
-    try {
-      byte[] cache = Files.readAllBytes(Path.of("/etc/ld.so.cache"));
-      return new String(cache, StandardCharsets.ISO_8859_1).contains("/" + library + "\0");
-    } catch (IOException e) {
-      return false;
-    }
+    List<CudaLibraries.Library> libraries = CudaLibraries.find();
+    String problem = CudaRuntime.problem();
+    return new Cuda(
+        problem == null,
+        CudaRuntime.deviceNames(),
+        problem,
+        CudaRuntime.gpuLibtorch(),
+        CudaRuntime.kernelBuild(),
+        libraries);
   }
 
   private static Cache readCache() {
@@ -475,7 +414,7 @@ public record Diagnostics(
                   + " bfloat16",
               bfloat16.relativeError()));
     }
-    if (!cuda.available() && !cuda.libraries().isEmpty()) {
+    if (!cuda.available() && cuda.gpuLibtorch()) {
       problems.add("CUDA build of libtorch, but no device can be used: " + cuda.reason());
     }
     if (!cache.writeable()) {

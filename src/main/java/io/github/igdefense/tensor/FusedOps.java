@@ -14,10 +14,14 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  * <p>Activations are [N,U,H,W] or [N,U], float32 or float64 (bfloat16 is widened first), in any
  * layout; contiguous and channels-last ones are read in place. Results come in the caller's scope.
  * Threads: any number of calls may run at the same time on different outputs.
+ *
+ * <p>Where the activation is on a CUDA device, our CUDA kernels run, queued on libtorch's current
+ * stream; parameters must be on that device, everything else is moved there. Results stay there,
+ * but for sums, which are added to where the caller has them.
  */
 public final class FusedOps {
-  private static final int FLOAT32 = 0;
-  private static final int FLOAT64 = 1;
+  static final int FLOAT32 = 0;
+  static final int FLOAT64 = 1;
 
   static {
     NativeRuntime.load();
@@ -46,27 +50,30 @@ public final class FusedOps {
       Tensor masks,
       double temperature,
       Tensor firstLogits) {
+    if (activation.is_cuda()) {
+      return CudaOps.maskedHead(activation, weight, bias, masks, temperature, firstLogits);
+    }
     Tensor[] out = new Tensor[5];
     try (PointerScope scope = new PointerScope()) {
       Strided a = Strided.of(activation, weight.scalar_type().intern());
       long k = weight.size(0);
       ScalarType type = weight.scalar_type().intern();
       Tensor given = firstLogits == null ? null : firstLogits.to(type).contiguous();
-      out[0] = Tensors.keep(empty(type, a.n, k));
-      out[1] = Tensors.keep(empty(type, a.n, a.u));
-      out[2] = Tensors.keep(given != null ? given : empty(type, a.n, k));
-      out[3] = Tensors.keep(empty(type, a.n, k));
-      out[4] = Tensors.keep(empty(type, a.n, a.u));
+      out[0] = Tensors.keep(empty(type, a.n(), k));
+      out[1] = Tensors.keep(empty(type, a.n(), a.u()));
+      out[2] = Tensors.keep(given != null ? given : empty(type, a.n(), k));
+      out[3] = Tensors.keep(empty(type, a.n(), k));
+      out[4] = Tensors.keep(empty(type, a.n(), a.u()));
       check(
           IgdKernels.igd_jni_masked_head_forward(
-              a.dtype,
-              a.address,
-              a.strideN,
-              a.strideU,
-              a.strideS,
-              a.n,
-              a.u,
-              a.s,
+              a.dtype(),
+              a.address(),
+              a.strideN(),
+              a.strideU(),
+              a.strideS(),
+              a.n(),
+              a.u(),
+              a.s(),
               Tensors.address(weight),
               bias == null ? 0 : Tensors.address(bias),
               k,
@@ -110,6 +117,10 @@ public final class FusedOps {
       Tensor masks,
       double temperature,
       boolean ownFirstLogits) {
+    if (activation.is_cuda()) {
+      return CudaOps.maskedHeadBackward(
+          gradLogits, head, activation, weight, masks, temperature, ownFirstLogits);
+    }
     Tensor gradActivation;
     Tensor gradFirst;
     try (PointerScope scope = new PointerScope()) {
@@ -122,10 +133,10 @@ public final class FusedOps {
               : empty(type, Tensors.shape(activation));
       Strided a = Strided.of(target, type);
       long k = weight.size(0);
-      gradFirst = Tensors.keep(empty(type, a.n, k));
+      gradFirst = Tensors.keep(empty(type, a.n(), k));
       check(
           IgdKernels.igd_jni_masked_head_backward(
-              a.dtype,
+              a.dtype(),
               Tensors.address(g),
               Tensors.address(head.pooled()),
               Tensors.address(head.softWeights()),
@@ -133,15 +144,15 @@ public final class FusedOps {
               Tensors.address(weight),
               Tensors.address(masks),
               temperature,
-              a.n,
-              a.u,
-              a.s,
+              a.n(),
+              a.u(),
+              a.s(),
               k,
               ownFirstLogits ? 1 : 0,
-              a.address,
-              a.strideN,
-              a.strideU,
-              a.strideS,
+              a.address(),
+              a.strideN(),
+              a.strideU(),
+              a.strideS(),
               Tensors.address(gradFirst)));
       gradActivation = Tensors.keep(target.to(activation.scalar_type().intern()));
     }
@@ -161,19 +172,23 @@ public final class FusedOps {
    */
   public static void looPenultimateAccumulate(
       Tensor activation, Tensor labels, boolean signed, Tensor classSums, Tensor classCounts) {
+    if (activation.is_cuda()) {
+      CudaOps.looPenultimateAccumulate(activation, labels, signed, classSums, classCounts);
+      return;
+    }
     try (PointerScope scope = new PointerScope()) {
       ScalarType type = activation.scalar_type().intern();
       Strided a = Strided.of(activation, type == ScalarType.Double ? type : ScalarType.Float);
       check(
           IgdKernels.igd_jni_loo_penultimate_accumulate(
-              a.dtype,
-              a.address,
-              a.strideN,
-              a.strideU,
-              a.strideS,
-              a.n,
-              a.u,
-              a.s,
+              a.dtype(),
+              a.address(),
+              a.strideN(),
+              a.strideU(),
+              a.strideS(),
+              a.n(),
+              a.u(),
+              a.s(),
               Tensors.address(labels),
               classSums.size(0),
               signed ? 1 : 0,
@@ -191,6 +206,9 @@ public final class FusedOps {
    */
   public static Tensor looPenultimateFinish(
       Tensor weight, Tensor classSums, Tensor classCounts, boolean signed, boolean reference) {
+    if (weight.is_cuda()) {
+      return CudaOps.looPenultimateFinish(weight, classSums, classCounts, signed, reference);
+    }
     Tensor importance = empty(ScalarType.Double, weight.size(1), weight.size(0));
     try (PointerScope scope = new PointerScope()) {
       check(
@@ -246,57 +264,6 @@ public final class FusedOps {
         throw new IllegalArgumentException(
             "native kernel refused its arguments (status " + status + "): " + message.getString());
       }
-    }
-  }
-
-  /** An activation as the kernels see it: [N,U,S] with element strides. */
-  private record Strided(
-      Tensor owner,
-      int dtype,
-      long address,
-      long n,
-      long u,
-      long s,
-      long strideN,
-      long strideU,
-      long strideS) {
-
-    static Strided of(Tensor activation, ScalarType type) {
-      Tensor a = activation.to(type);
-      long dims = a.dim();
-      if (dims != 2 && dims != 4) {
-        throw new IllegalArgumentException(
-            "expected an activation [N,U,H,W] or [N,U], got "
-                + java.util.Arrays.toString(Tensors.shape(a)));
-      }
-      long n = a.size(0);
-      long u = a.size(1);
-      long s = dims == 4 ? a.size(2) * a.size(3) : 1;
-      boolean collapses =
-          dims == 2
-              || s == 1
-              || a.size(2) == 1
-              || a.size(3) == 1
-              || a.stride(2) == a.size(3) * a.stride(3);
-      if (!collapses) {
-        a = a.contiguous();
-      }
-      long strideS = 1;
-      if (s > 1) {
-        strideS = a.size(3) > 1 ? a.stride(3) : a.stride(2);
-      }
-      long strideU = u > 1 ? a.stride(1) : s * strideS;
-      long strideN = n > 1 ? a.stride(0) : u * s * Math.max(1, Math.min(strideU, strideS));
-      return new Strided(
-          a,
-          type == ScalarType.Double ? FLOAT64 : FLOAT32,
-          Tensors.address(a),
-          n,
-          u,
-          s,
-          strideN,
-          strideU,
-          strideS);
     }
   }
 }

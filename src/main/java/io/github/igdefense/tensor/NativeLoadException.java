@@ -17,6 +17,10 @@ public final class NativeLoadException extends RuntimeException {
     }
     String platform = Loader.Detector.getPlatform();
     String remedy;
+    if (String.valueOf(root.getMessage()).startsWith("the CUDA build of libtorch")) {
+      return new NativeLoadException(
+          "could not load " + root.getMessage() + "; see docs/cuda.md", error);
+    }
     if (!platform.equals("linux-x86_64")) {
       remedy = "this build runs on linux-x86_64; this JVM reports " + platform + ".";
     } else if (String.valueOf(root.getMessage()).contains("No space left")) {

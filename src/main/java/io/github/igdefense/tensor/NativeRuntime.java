@@ -1,6 +1,7 @@
 package io.github.igdefense.tensor;
 
 import io.github.igdefense.kernels.ProcessEnvironment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.ClassProperties;
@@ -100,6 +101,9 @@ public final class NativeRuntime {
     Loader.load(org.bytedeco.openblas.global.openblas_nolapack.class);
     openblas_nolapack.blas_set_num_threads(1);
 
+    if (CudaRuntime.gpuLibtorch()) {
+      preloadCuda();
+    }
     Class<?> torch = org.bytedeco.pytorch.global.torch.class;
     ClassProperties properties = Loader.loadProperties(torch, Loader.loadProperties(), true);
     List<String> order = new ArrayList<>(properties.get("platform.preload"));
@@ -123,6 +127,31 @@ public final class NativeRuntime {
     open(torch, properties, "torch_cpu", "torch");
     Loader.load(torch);
     Loader.load(io.github.igdefense.kernels.binding.IgdKernels.class);
+  }
+
+  /**
+   * CUDA's libraries from folders that the dynamic linker does not search: once loaded by path,
+   * they are found by name. One that cannot be loaded is left to {@link CudaLibraries} to report.
+   */
+  private static void preloadCuda() {
+    for (Path library : CudaLibraries.toPreload()) {
+      try {
+        System.load(library.toString());
+      } catch (UnsatisfiedLinkError e) {
+        LOG.debug("CUDA library {} not loaded: {}", library, e.getMessage());
+      }
+    }
+    List<CudaLibraries.Library> found = CudaLibraries.find();
+    List<CudaLibraries.Library> always =
+        found.stream().filter(library -> CudaLibraries.ALWAYS.contains(library.name())).toList();
+    String missing = CudaLibraries.missing(always);
+    if (missing != null) {
+      throw new UnsatisfiedLinkError(
+          "the CUDA build of libtorch (classifier linux-x86_64-gpu), which needs these even to"
+              + " compute on the processor: "
+              + missing
+              + "; or use the CPU build (classifier linux-x86_64)");
+    }
   }
 
   private static void requireResource(String resource, String artifact) {

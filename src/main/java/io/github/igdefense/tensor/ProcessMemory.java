@@ -5,7 +5,9 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Memory of this process as the kernel counts it: Java heap, native memory and mapped libraries. */
+/**
+ * Memory of this process as the kernel counts it: Java heap, native memory and mapped libraries.
+ */
 public final class ProcessMemory {
   private static final Path STATUS = Path.of("/proc/self/status");
 

@@ -3,6 +3,7 @@ package io.github.igdefense.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -53,7 +54,15 @@ class FamiliesTest {
 
     StagedNetwork open(StateDict state, Dtype dtype) {
       return NetworkCompiler.compile(
-          net, state, dtype, net.normalization(), "test", List.of(), List.of(), Engine.AUTO);
+          net,
+          state,
+          dtype,
+          Device.CPU,
+          net.normalization(),
+          "test",
+          List.of(),
+          List.of(),
+          Engine.AUTO);
     }
 
     Tensor images(int count) {
