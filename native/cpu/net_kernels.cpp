@@ -103,6 +103,8 @@ inline void tiles_begin(int rows) {
     config.bytes[i] = 64;
     config.rows[i] = static_cast<uint8_t>(i < 6 ? rows : 16);
   }
+  // The intrinsic names only 8 bytes of the configuration as its input: all of it must be in memory here.
+  __asm__ volatile("" : : "r"(&config) : "memory");
   _tile_loadconfig(&config);
 }
 inline void tiles_end() { _tile_release(); }
