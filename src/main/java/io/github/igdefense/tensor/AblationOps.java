@@ -1,7 +1,6 @@
 package io.github.igdefense.tensor;
 
 import io.github.igdefense.kernels.binding.IgdKernels;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -32,6 +31,16 @@ public final class AblationOps {
    * @param images int64 [P], positions in the batch
    */
   public record Pairs(Tensor units, Tensor images) {
+    /**
+     * Checks the pairs.
+     *
+     * @throws IllegalArgumentException unless both are int64 [P]
+     */
+    public Pairs {
+      Operands.require("units of pairs", units, ScalarType.Long, Operands.ANY);
+      Operands.require("images of pairs", images, ScalarType.Long, units.size(0));
+    }
+
     /** Number of pairs P. */
     public long size() {
       return units.size(0);
@@ -88,17 +97,25 @@ public final class AblationOps {
       long groups,
       boolean relu,
       Pairs pairs) {
+    ScalarType type = base.scalar_type().intern();
+    ScalarType real = type == ScalarType.BFloat16 ? ScalarType.Float : type;
+    long channels = input.size(1);
+    requireMap("base", base, type, input.size(0), Operands.ANY);
+    requireMap("input", input, type, base.size(0), Operands.ANY);
+    if (removed != null) {
+      Operands.require("removed", removed, real, channels);
+    }
+    Operands.require("packed", packed, real, channels, kernel * kernel, base.size(1) / groups);
     if (base.is_cuda()) {
       return CudaAblationOps.convolution(
           base, input, removed, packed, kernel, stride, padding, groups, relu, pairs);
     }
     long p = pairs.size();
-    ScalarType type = base.scalar_type().intern();
     Tensor out = empty(type, p, base.size(1), base.size(2), base.size(3));
     try (PointerScope scope = new PointerScope()) {
       Tensor b = channelsLast(base);
       Tensor e = channelsLast(input);
-      check(
+      Operands.check(
           IgdKernels.igd_jni_loo_ablate_convolution(
               code(type),
               Tensors.address(b),
@@ -132,6 +149,8 @@ public final class AblationOps {
    * @return [P,U,H,W]
    */
   public static Tensor identity(Tensor activation, Pairs pairs) {
+    requireMap(
+        "activation", activation, activation.scalar_type().intern(), Operands.ANY, Operands.ANY);
     if (activation.is_cuda()) {
       return CudaAblationOps.identity(activation, pairs);
     }
@@ -140,7 +159,7 @@ public final class AblationOps {
     Tensor out = empty(type, p, activation.size(1), activation.size(2), activation.size(3));
     try (PointerScope scope = new PointerScope()) {
       Tensor a = channelsLast(activation);
-      check(
+      Operands.check(
           IgdKernels.igd_jni_loo_ablate_identity(
               code(type),
               Tensors.address(a),
@@ -166,6 +185,20 @@ public final class AblationOps {
    */
   public static double[] differences(
       Tensor logits, Tensor base, Tensor labels, Pairs pairs, boolean signed) {
+    if (logits.dim() != 2
+        || base.dim() != 2
+        || logits.size(0) != pairs.size()
+        || logits.size(1) != base.size(1)
+        || logits.scalar_type().intern() != base.scalar_type().intern()) {
+      throw new IllegalArgumentException(
+          "expected logits ["
+              + pairs.size()
+              + ",K] and base [N,K] of one type, got "
+              + describe(logits)
+              + " and "
+              + describe(base));
+    }
+    Operands.require("labels", labels, ScalarType.Long, base.size(0));
     if (logits.is_cuda()) {
       return CudaAblationOps.differences(logits, base, labels, pairs, signed);
     }
@@ -175,7 +208,7 @@ public final class AblationOps {
       Tensor without = logits.contiguous();
       Tensor with = base.contiguous();
       Tensor out = torch.empty(new long[] {p}, Tensors.options(ScalarType.Double), noFormat());
-      check(
+      Operands.check(
           IgdKernels.igd_jni_loo_differences(
               code(type),
               Tensors.address(without),
@@ -189,6 +222,27 @@ public final class AblationOps {
               Tensors.address(out)));
       return Tensors.toDoubles(out);
     }
+  }
+
+  /** Maps [N,C,H,W] come in any layout: they are copied where they are not channels-last. */
+  private static void requireMap(String name, Tensor map, ScalarType type, long n, long c) {
+    if (map.dim() != 4
+        || (n != Operands.ANY && map.size(0) != n)
+        || (c != Operands.ANY && map.size(1) != c)
+        || map.scalar_type().intern() != type) {
+      throw new IllegalArgumentException(
+          "expected "
+              + name
+              + " [N,C,H,W] of type "
+              + type
+              + (n == Operands.ANY ? "" : " with " + n + " images")
+              + ", got "
+              + describe(map));
+    }
+  }
+
+  private static String describe(Tensor tensor) {
+    return java.util.Arrays.toString(Tensors.shape(tensor)) + " " + tensor.scalar_type().intern();
   }
 
   private static MemoryFormatOptional noFormat() {
@@ -212,15 +266,5 @@ public final class AblationOps {
           throw new IllegalArgumentException(
               "expected a float32, float64 or bfloat16 tensor, got " + type);
     };
-  }
-
-  private static void check(int status) {
-    if (status != 0) {
-      try (PointerScope scope = new PointerScope()) {
-        BytePointer message = IgdKernels.igd_jni_last_error();
-        throw new IllegalArgumentException(
-            "native kernel refused its arguments (status " + status + "): " + message.getString());
-      }
-    }
   }
 }

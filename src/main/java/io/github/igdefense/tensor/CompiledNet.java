@@ -73,7 +73,7 @@ public final class CompiledNet implements AutoCloseable {
         Precision precision, int channels, int height, int width, Tensor scale, Tensor shift) {
       try (PointerScope scope = new PointerScope();
           LongPointer made = new LongPointer(1)) {
-        FusedOps.check(
+        Operands.check(
             IgdKernels.igd_jni_net_create(
                 precision.products,
                 channels,
@@ -148,7 +148,7 @@ public final class CompiledNet implements AutoCloseable {
         return -1;
       }
       if (result < 0) {
-        FusedOps.check(-result);
+        Operands.check(-result);
       }
       return result;
     }
@@ -171,7 +171,7 @@ public final class CompiledNet implements AutoCloseable {
 
     /** The network; it owns everything now. */
     public CompiledNet build() {
-      FusedOps.check(IgdKernels.igd_jni_net_seal(handle));
+      Operands.check(IgdKernels.igd_jni_net_seal(handle));
       CompiledNet net = new CompiledNet(handle, shapes.toArray(int[][]::new));
       handle = 0;
       return net;
@@ -210,7 +210,7 @@ public final class CompiledNet implements AutoCloseable {
     }
     Tensor floats = x.to(ScalarType.Float);
     Tensor y = empty(x.size(0), shapes[to]);
-    FusedOps.check(
+    Operands.check(
         IgdKernels.igd_jni_net_forward(
             handle,
             from,
@@ -243,7 +243,7 @@ public final class CompiledNet implements AutoCloseable {
           Tensor a = x.to(ScalarType.Float);
           Tensor b = x2.to(ScalarType.Float);
           Tensor y = empty(x.size(0), shapes[to]);
-          FusedOps.check(
+          Operands.check(
               IgdKernels.igd_jni_net_forward_joined(
                   handle,
                   from,
@@ -315,7 +315,7 @@ public final class CompiledNet implements AutoCloseable {
             Tensor gx =
                 torch.empty(
                     inputShape, Tensors.options(ScalarType.Float), new MemoryFormatOptional());
-            FusedOps.check(
+            Operands.check(
                 IgdKernels.igd_jni_net_backward(
                     tape,
                     Tensors.address(g),

@@ -1,8 +1,6 @@
 package io.github.igdefense.tensor;
 
 import io.github.igdefense.kernels.binding.IgdKernels;
-import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -38,7 +36,7 @@ public final class ConceptOps {
           Tensor q = dense(activations);
           // The kernel checks `top`; an allocation must not fail before it does.
           Tensor indices = empty(ScalarType.Int, q.size(1), Math.max(0, top));
-          check(
+          Operands.check(
               IgdKernels.igd_jni_top_images(
                   dtype(q), Tensors.address(q), q.size(0), q.size(1), top, address(indices)));
           return indices;
@@ -66,6 +64,21 @@ public final class ConceptOps {
       double[] rankWeight,
       double minProb,
       double lambda) {
+    if (similarity.dim() != 2 || images.dim() != 2) {
+      throw new IllegalArgumentException(
+          "expected similarity [N,K] and images [U,top], got "
+              + java.util.Arrays.toString(Tensors.shape(similarity))
+              + " and "
+              + java.util.Arrays.toString(Tensors.shape(images)));
+    }
+    Operands.require("images", images, ScalarType.Int, Operands.ANY, Operands.ANY);
+    if (rankWeight.length != images.size(1)) {
+      throw new IllegalArgumentException(
+          "expected a weight for each of " + images.size(1) + " ranks, got " + rankWeight.length);
+    }
+    if (labels != null) {
+      Operands.require("labels", labels, ScalarType.Long, similarity.size(0));
+    }
     if (similarity.is_cuda()) {
       return CudaOps.conceptScores(similarity, scale, labels, images, rankWeight, minProb, lambda);
     }
@@ -74,7 +87,7 @@ public final class ConceptOps {
           Tensor p = dense(similarity);
           Tensor out = empty(ScalarType.Double, images.size(0), p.size(1));
           Tensor weight = Tensors.of(rankWeight, rankWeight.length);
-          check(
+          Operands.check(
               IgdKernels.igd_jni_cdir_score(
                   dtype(p),
                   Tensors.address(p),
@@ -109,15 +122,5 @@ public final class ConceptOps {
   /** An empty tensor has no address, which the kernel refuses after the sizes. */
   private static long address(Tensor tensor) {
     return tensor.numel() == 0 ? 0 : Tensors.address(tensor);
-  }
-
-  private static void check(int status) {
-    if (status != 0) {
-      try (PointerScope scope = new PointerScope()) {
-        BytePointer message = IgdKernels.igd_jni_last_error();
-        throw new IllegalArgumentException(
-            "native kernel refused its arguments (status " + status + "): " + message.getString());
-      }
-    }
   }
 }

@@ -63,7 +63,7 @@ public final class DefendedNet implements AutoCloseable {
     try (PointerScope scope = new PointerScope();
         LongPointer made = new LongPointer(1);
         BytePointer bits = new BytePointer(masks)) {
-      FusedOps.check(
+      Operands.check(
           IgdKernels.igd_jni_defended_create(
               net.handle(),
               layer,

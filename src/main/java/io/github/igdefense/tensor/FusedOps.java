@@ -1,7 +1,6 @@
 package io.github.igdefense.tensor;
 
 import io.github.igdefense.kernels.binding.IgdKernels;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -42,6 +41,7 @@ public final class FusedOps {
    * @param bias [K]
    * @param masks uint8 [K,U], 1 = kept
    * @param firstLogits [N,K] from a smoothed pass, or null to compute them from the same activation
+   * @throws IllegalArgumentException if shapes or types do not fit each other
    */
   public static MaskedHead maskedHead(
       Tensor activation,
@@ -50,6 +50,10 @@ public final class FusedOps {
       Tensor masks,
       double temperature,
       Tensor firstLogits) {
+    Operands.requireHead(activation, weight, bias, masks);
+    if (firstLogits != null) {
+      requireSize("firstLogits", firstLogits, activation.size(0), weight.size(0));
+    }
     if (activation.is_cuda()) {
       return CudaOps.maskedHead(activation, weight, bias, masks, temperature, firstLogits);
     }
@@ -64,7 +68,7 @@ public final class FusedOps {
       out[2] = Tensors.keep(given != null ? given : empty(type, a.n(), k));
       out[3] = Tensors.keep(empty(type, a.n(), k));
       out[4] = Tensors.keep(empty(type, a.n(), a.u()));
-      check(
+      Operands.check(
           IgdKernels.igd_jni_masked_head_forward(
               a.dtype(),
               a.address(),
@@ -108,6 +112,7 @@ public final class FusedOps {
    * @param head what the forward gave
    * @param activation the forward's activation; only its shape, type and layout are used
    * @param ownFirstLogits whether the forward computed the first logits itself
+   * @throws IllegalArgumentException if shapes or types do not fit each other
    */
   public static MaskedHeadGradient maskedHeadBackward(
       Tensor gradLogits,
@@ -117,6 +122,15 @@ public final class FusedOps {
       Tensor masks,
       double temperature,
       boolean ownFirstLogits) {
+    Operands.requireHead(activation, weight, null, masks);
+    ScalarType headType = weight.scalar_type().intern();
+    long n = activation.size(0);
+    long units = activation.size(1);
+    long classes = weight.size(0);
+    requireSize("gradLogits", gradLogits, n, classes);
+    Operands.require("head.pooled", head.pooled(), headType, n, units);
+    Operands.require("head.softWeights", head.softWeights(), headType, n, classes);
+    Operands.require("head.softMask", head.softMask(), headType, n, units);
     if (activation.is_cuda()) {
       return CudaOps.maskedHeadBackward(
           gradLogits, head, activation, weight, masks, temperature, ownFirstLogits);
@@ -134,7 +148,7 @@ public final class FusedOps {
       Strided a = Strided.of(target, type);
       long k = weight.size(0);
       gradFirst = Tensors.keep(empty(type, a.n(), k));
-      check(
+      Operands.check(
           IgdKernels.igd_jni_masked_head_backward(
               a.dtype(),
               Tensors.address(g),
@@ -169,9 +183,12 @@ public final class FusedOps {
    * @param signed adds the pooled activation itself
    * @param classSums float64 [K,U], in and out
    * @param classCounts int64 [K], in and out
+   * @throws IllegalArgumentException if shapes or types do not fit each other, or a label is none
+   *     of the K classes
    */
   public static void looPenultimateAccumulate(
       Tensor activation, Tensor labels, boolean signed, Tensor classSums, Tensor classCounts) {
+    Operands.requireSums(activation, labels, classSums, classCounts);
     if (activation.is_cuda()) {
       CudaOps.looPenultimateAccumulate(activation, labels, signed, classSums, classCounts);
       return;
@@ -179,7 +196,7 @@ public final class FusedOps {
     try (PointerScope scope = new PointerScope()) {
       ScalarType type = activation.scalar_type().intern();
       Strided a = Strided.of(activation, type == ScalarType.Double ? type : ScalarType.Float);
-      check(
+      Operands.check(
           IgdKernels.igd_jni_loo_penultimate_accumulate(
               a.dtype(),
               a.address(),
@@ -203,15 +220,20 @@ public final class FusedOps {
    * @param weight [K,U] of the linear classifier
    * @param reference divides by N/K as the published code does, not by the class's own count
    * @return importance float64 [U,K]
+   * @throws IllegalArgumentException if shapes or types do not fit each other
    */
   public static Tensor looPenultimateFinish(
       Tensor weight, Tensor classSums, Tensor classCounts, boolean signed, boolean reference) {
+    Operands.requireReal("weight", weight.scalar_type().intern());
+    Operands.require("weight", weight, null, Operands.ANY, Operands.ANY);
+    Operands.require("classSums", classSums, ScalarType.Double, weight.size(0), weight.size(1));
+    Operands.require("classCounts", classCounts, ScalarType.Long, weight.size(0));
     if (weight.is_cuda()) {
       return CudaOps.looPenultimateFinish(weight, classSums, classCounts, signed, reference);
     }
     Tensor importance = empty(ScalarType.Double, weight.size(1), weight.size(0));
     try (PointerScope scope = new PointerScope()) {
-      check(
+      Operands.check(
           IgdKernels.igd_jni_loo_penultimate_finish(
               weight.scalar_type().intern() == ScalarType.Double ? FLOAT64 : FLOAT32,
               Tensors.address(weight),
@@ -241,7 +263,7 @@ public final class FusedOps {
           long pixels = x.numel() / shape[0];
           shape[0] *= samples;
           Tensor noise = empty(ScalarType.Float, shape);
-          check(
+          Operands.check(
               IgdKernels.igd_jni_image_noise(
                   Tensors.address(x),
                   images.size(0),
@@ -253,17 +275,22 @@ public final class FusedOps {
         });
   }
 
-  private static Tensor empty(ScalarType type, long... shape) {
-    return torch.empty(shape, Tensors.options(type), new MemoryFormatOptional());
+  /** Logits come in any type and layout: they are copied where they do not fit. */
+  private static void requireSize(String name, Tensor logits, long n, long classes) {
+    if (logits.dim() != 2 || logits.size(0) != n || logits.size(1) != classes) {
+      throw new IllegalArgumentException(
+          "expected "
+              + name
+              + " ["
+              + n
+              + ", "
+              + classes
+              + "], got "
+              + java.util.Arrays.toString(Tensors.shape(logits)));
+    }
   }
 
-  static void check(int status) {
-    if (status != 0) {
-      try (PointerScope scope = new PointerScope()) {
-        BytePointer message = IgdKernels.igd_jni_last_error();
-        throw new IllegalArgumentException(
-            "native kernel refused its arguments (status " + status + "): " + message.getString());
-      }
-    }
+  private static Tensor empty(ScalarType type, long... shape) {
+    return torch.empty(shape, Tensors.options(type), new MemoryFormatOptional());
   }
 }

@@ -53,7 +53,7 @@ public final class PeakRate {
       if (status == UNSUPPORTED) {
         return Double.NaN;
       }
-      FusedOps.check(status);
+      Operands.check(status);
       return rate.get();
     }
   }
