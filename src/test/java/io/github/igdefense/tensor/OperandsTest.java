@@ -53,7 +53,7 @@ class OperandsTest {
     refused("masks", () -> head(weight, bias, null, null));
     refused("firstLogits", () -> head(weight, bias, masks, zeros(ScalarType.Float, N - 1, K)));
     refused(
-        "activation",
+        "an activation",
         () -> FusedOps.maskedHead(zeros(ScalarType.Float, N), weight, bias, masks, 1, null));
   }
 
