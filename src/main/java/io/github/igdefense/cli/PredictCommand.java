@@ -51,7 +51,7 @@ final class PredictCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, defense.smoothing().enabled())) {
+        StagedNetwork pseudo = defense.openPseudoLabels(model, network, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
         return predict(network, images, null);
@@ -130,7 +130,7 @@ final class PredictCommand implements Callable<Integer> {
     json.put("seconds", seconds);
     json.put("logits", out.toString());
     if (agreement != null) {
-      json.put("pseudo_label_dtype", agreement.dtype().toString());
+      json.put("pseudo_label_dtype", agreement.arithmetic());
       json.put("pseudo_label_agreement", agreement.agreement());
     }
     output.json(json);
