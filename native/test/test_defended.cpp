@@ -328,7 +328,7 @@ void errors(const Network& m) {
   const std::unique_ptr<igd_net, NetDeleter> owner(short_net);
   const std::vector<float> one(kChannels, 1.0f);
   int only = 0;
-  expect_status(igd_net_affine(short_net, 0, one.data(), one.data(), 0, &only), IGD_OK, "affine");
+  expect_status(igd_net_conv(short_net, 0, 1, 1, 1, 0, one.data(), one.data(), -1, 0, &only), IGD_OK, "conv");
   expect_status(igd_net_seal(short_net), IGD_OK, "seal");
   expect_status(create_with(short_net, 0.1), IGD_INVALID_ARGUMENT, "a network without the layer");
   expect(made == nullptr, "nothing is made");
