@@ -78,7 +78,8 @@ final class CorruptionsCommand implements Callable<Integer> {
     RepeatedEvaluation judge = new RepeatedEvaluation(evaluations);
     try (StagedNetwork network = model.open();
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, network, defense.smoothing().enabled());
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, network, defense.smoothing().enabled());
         IgDefense defendedModel = defended ? defense.open(network, noise, pseudo, output) : null) {
       List<CorruptionEvaluation> results = new ArrayList<>();
       Map<String, Object> json = new LinkedHashMap<>();

@@ -187,8 +187,7 @@ final class DefenseOptions {
    * @param smoothed whether any defended model has a smoothed pass
    */
   void checkPseudoLabels(ModelOptions model, boolean smoothed) {
-    if (differs(model)
-        && (pseudoLabelDtype != Dtype.BFLOAT16 || model.dtype != Dtype.FLOAT32)) {
+    if (differs(model) && (pseudoLabelDtype != Dtype.BFLOAT16 || model.dtype != Dtype.FLOAT32)) {
       throw new InputException(
           "expected --pseudo-label-dtype bfloat16 with --dtype float32, or both the same, got "
               + pseudoLabelDtype
@@ -228,7 +227,8 @@ final class DefenseOptions {
           "igd "
               + command
               + " computes pseudo-labels as everything else; --pseudo-label-dtype and"
-              + " --pseudo-label-precision work with predict, eval, attack, corruptions and export");
+              + " --pseudo-label-precision work with predict, eval, attack, corruptions and"
+              + " export");
     }
   }
 

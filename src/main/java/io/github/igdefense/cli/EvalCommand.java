@@ -126,8 +126,7 @@ final class EvalCommand implements Callable<Integer> {
         StagedNetwork wide = model.openWide(network);
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo =
-            defense.openPseudoLabels(model, network, models.smoothed(defense));
+        StagedNetwork pseudo = defense.openPseudoLabels(model, network, models.smoothed(defense));
         Opened<IgDefense> opened = new Opened<>()) {
       // After the model: it may bring its batch size.
       Evaluation.Settings settings = run.settings(model, attackOptions);

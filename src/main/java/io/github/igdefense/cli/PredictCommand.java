@@ -51,7 +51,8 @@ final class PredictCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, network, defense.smoothing().enabled())) {
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, network, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
         return predict(network, images, null);

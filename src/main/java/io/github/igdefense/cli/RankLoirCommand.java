@@ -214,8 +214,7 @@ final class RankLoirCommand implements Callable<Integer> {
       }
       ranking = sums.ranking();
     }
-    if (network.dtype() == Dtype.BFLOAT16
-        || network.float32Precision() == Float32Precision.HIGH) {
+    if (network.dtype() == Dtype.BFLOAT16 || network.float32Precision() == Float32Precision.HIGH) {
       ranking = compare(network, images, target, options, ranking);
     }
     double seconds = (System.nanoTime() - start) / SECOND;

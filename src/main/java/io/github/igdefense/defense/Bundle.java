@@ -89,15 +89,7 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
         long seed,
         Map<String, String> provenance) {
       this(
-          height,
-          width,
-          preprocessing,
-          classNames,
-          temperature,
-          smoothing,
-          seed,
-          provenance,
-          null);
+          height, width, preprocessing, classNames, temperature, smoothing, seed, provenance, null);
     }
   }
 
@@ -118,9 +110,7 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
     BundleManifest manifest =
         new BundleManifest(
             BundleManifest.FORMAT,
-            settings.arithmetic() == null
-                ? BundleManifest.OLDEST_VERSION
-                : BundleManifest.VERSION,
+            settings.arithmetic() == null ? BundleManifest.OLDEST_VERSION : BundleManifest.VERSION,
             Version.get(),
             new BundleManifest.Model(
                 network.architecture(),

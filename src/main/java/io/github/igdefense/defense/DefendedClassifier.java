@@ -211,8 +211,8 @@ public final class DefendedClassifier implements AutoCloseable {
   }
 
   /**
-   * What computes: {@code libtorch}, or our native engine with its arithmetic; and that of the noisy
-   * images, where it is another.
+   * What computes: {@code libtorch}, or our native engine with its arithmetic; and that of the
+   * noisy images, where it is another.
    */
   public String engine() {
     return network.engine()

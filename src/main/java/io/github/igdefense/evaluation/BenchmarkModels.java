@@ -20,9 +20,9 @@ import java.util.function.IntUnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * One model in all the forms that a benchmark compares: float32 (highest, high) and bfloat16, as libtorch's eager
- * mode computes it, and defended (random masks of the penultimate layer; time does not depend on
- * which units they keep).
+ * One model in all the forms that a benchmark compares: float32 (highest, high) and bfloat16, as
+ * libtorch's eager mode computes it, and defended (random masks of the penultimate layer; time does
+ * not depend on which units they keep).
  *
  * <p>Owns all of it until {@link #close}. Confined to one thread.
  */

@@ -17,10 +17,9 @@ import org.bytedeco.pytorch.Tensor;
 /**
  * A network's stages in our native engine, compiled for each image size when it first comes (which
  * takes 6 bytes per parameter in float32, 4 at precision {@code high}, 2 in bfloat16, beside
- * libtorch's own). There is none for
- * networks that the engine cannot run (on a CUDA device, float64, grouped convolutions, other
- * non-linearities than ReLU) and on machines without the instructions it needs: they run through
- * libtorch.
+ * libtorch's own). There is none for networks that the engine cannot run (on a CUDA device,
+ * float64, grouped convolutions, other non-linearities than ReLU) and on machines without the
+ * instructions it needs: they run through libtorch.
  *
  * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
  * native memory until {@link #close}.

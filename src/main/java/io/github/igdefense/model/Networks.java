@@ -124,8 +124,7 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
-    return open(
-        architecture, checkpoint, dtype, normalization, device, Float32Precision.HIGHEST);
+    return open(architecture, checkpoint, dtype, normalization, device, Float32Precision.HIGHEST);
   }
 
   /**

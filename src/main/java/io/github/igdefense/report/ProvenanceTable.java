@@ -55,7 +55,8 @@ final class ProvenanceTable {
         joined(
             p.dtype(),
             "high".equals(p.float32Precision()) ? "precision high" : null,
-            p.device(), p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
+            p.device(),
+            p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
     rows.put("Computed by", p.engine());
     rows.put("Processor", p.cpu());
     rows.put(

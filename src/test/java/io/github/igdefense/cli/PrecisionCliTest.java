@@ -118,7 +118,8 @@ class PrecisionCliTest {
     }
     Path out = folder.resolve("attack");
     CliRun attack =
-        CliRun.ok(with(new Object[] {"attack", "--attack", "fgsm", "--out", out}, with(common, high)));
+        CliRun.ok(
+            with(new Object[] {"attack", "--attack", "fgsm", "--out", out}, with(common, high)));
     assertThat(attack.out()).contains("clean 100.00 %");
     CliRun compare =
         CliRun.ok(
@@ -182,8 +183,7 @@ class PrecisionCliTest {
   private static float[] mix(float[] x, int i, int j, double t) {
     float[] mixed = new float[CliData.VALUES];
     for (int v = 0; v < mixed.length; v++) {
-      mixed[v] =
-          (float) ((1 - t) * x[i * CliData.VALUES + v] + t * x[j * CliData.VALUES + v]);
+      mixed[v] = (float) ((1 - t) * x[i * CliData.VALUES + v] + t * x[j * CliData.VALUES + v]);
     }
     return mixed;
   }

@@ -158,8 +158,7 @@ class BundleTest {
         withManifest(text -> text.replace("\"version\" : 1", "\"version\" : 2")),
         "version 2 lacks the field arithmetic");
     refused(
-        withManifest(
-            text -> text.replace("\"preprocessing\"", ARITHMETIC + ", \"preprocessing\"")),
+        withManifest(text -> text.replace("\"preprocessing\"", ARITHMETIC + ", \"preprocessing\"")),
         "version 1 has the field arithmetic");
   }
 

@@ -110,8 +110,7 @@ class Float32PrecisionTest {
   @Test
   void eachPrecisionIsNamedAndKeepsItsNumbers() {
     StateDict state = random("rn18", 8);
-    try (StagedNetwork highest =
-            build("rn18", state, Engine.NATIVE, Float32Precision.HIGHEST);
+    try (StagedNetwork highest = build("rn18", state, Engine.NATIVE, Float32Precision.HIGHEST);
         PointerScope scope = new PointerScope()) {
       Tensor x = images(3);
       double[] before = Tensors.toDoubles(highest.logits(x));
@@ -159,8 +158,7 @@ class Float32PrecisionTest {
   @Test
   void libtorchIsAlwaysHighestAndSaysSo() {
     StateDict state = random("rn18", 4);
-    try (StagedNetwork highest =
-            build("rn18", state, Engine.LIBTORCH, Float32Precision.HIGHEST);
+    try (StagedNetwork highest = build("rn18", state, Engine.LIBTORCH, Float32Precision.HIGHEST);
         StagedNetwork high = build("rn18", state, Engine.LIBTORCH, Float32Precision.HIGH);
         PointerScope scope = new PointerScope()) {
       assertThat(high.engine()).startsWith("libtorch").contains("highest", "high needs the native");
@@ -168,8 +166,7 @@ class Float32PrecisionTest {
       assertThat(high.float32Precision()).isEqualTo(Float32Precision.HIGHEST);
       assertThat(high.arithmetic()).isEqualTo("float32");
       Tensor x = images(2);
-      assertThat(Tensors.toDoubles(high.logits(x)))
-          .isEqualTo(Tensors.toDoubles(highest.logits(x)));
+      assertThat(Tensors.toDoubles(high.logits(x))).isEqualTo(Tensors.toDoubles(highest.logits(x)));
     }
   }
 
