@@ -100,6 +100,7 @@ final class CorruptionsCommand implements Callable<Integer> {
       }
       json.put("version", Version.get());
       json.put("model_sha256", network.sha256());
+      json.put("arithmetic", network.arithmetic());
       json.put("corruptions", folder.toString());
       json.put("seed", model.compute.seed);
       json.putAll(CorruptionReport.json(results));

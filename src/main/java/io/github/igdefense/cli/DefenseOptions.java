@@ -167,7 +167,7 @@ final class DefenseOptions {
     }
     coarse.close();
     new Output()
-        .note(
+        .warn(
             "--pseudo-label-precision high: libtorch computes this model here, at highest"
                 + " precision");
     return null;

@@ -107,7 +107,7 @@ final class ModelOptions {
     StagedNetwork network = open(dtype, precision);
     if (precision != network.float32Precision()) {
       new Output()
-          .note(
+          .warn(
               "--float32-precision high: libtorch computes this model here, at highest precision");
     }
     return network;

@@ -55,17 +55,18 @@ final class PredictCommand implements Callable<Integer> {
             defense.openPseudoLabels(model, network, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
-        return predict(network, images, null);
+        return predict(network, network, images, null);
       }
       PseudoLabels agreement =
           defense.agreement(network, pseudo, defense.smoothing(), images, model.compute, output);
       try (IgDefense classifier = defense.open(network, noise, pseudo, output)) {
-        return predict(classifier, images, agreement);
+        return predict(network, classifier, images, agreement);
       }
     }
   }
 
-  private int predict(Classifier classifier, ImageSet images, PseudoLabels agreement) {
+  private int predict(
+      StagedNetwork network, Classifier classifier, ImageSet images, PseudoLabels agreement) {
     int k = classifier.classCount();
     double[] logits = new double[Math.multiplyExact(images.size(), k)];
     int correct = 0;
@@ -127,6 +128,7 @@ final class PredictCommand implements Callable<Integer> {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("classifier", classifier.name());
     json.put("accuracy", accuracy);
+    json.put("arithmetic", network.arithmetic());
     json.put("images", images.size());
     json.put("seconds", seconds);
     json.put("logits", out.toString());
