@@ -148,7 +148,8 @@ class PrecisionCliTest {
         }
         double at = turn(highest, x, i);
         double other = turn(high, x, i);
-        double middle = (at + other) / 2;
+        // libtorch may compute another batch in another order: not on the border itself.
+        double middle = TILES ? (at + other) / 2 : at + 1e-3;
         long expected = label(highest, x, i, i + 1, middle);
         if (!TILES || expected != label(high, x, i, i + 1, middle)) {
           found.add(mix(x, i, i + 1, middle));
