@@ -51,8 +51,7 @@ class PrecisionCliTest {
     Path highest = folder.resolve("highest.npy");
     Path high = folder.resolve("high.npy");
     CliRun.ok(line("predict", "--out", highest));
-    CliRun run =
-        CliRun.ok(line("predict", "--float32-precision", "high", "--json", "--out", high));
+    CliRun run = CliRun.ok(line("predict", "--float32-precision", "high", "--json", "--out", high));
     assertThat(run.json().get("arithmetic").asText())
         .isEqualTo(TILES ? "float32 (high)" : "float32");
     float[] fine = Npy.read(highest).asFloat();
