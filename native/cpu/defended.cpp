@@ -15,6 +15,7 @@
 
 struct igd_defended {
   igd_net* net = nullptr;
+  igd_net* noisy_net = nullptr;  // of the noisy images; `net` where they have none of their own
   int layer = 0;
   int last = 0;
   int64_t pixels = 0;        // C*H*W of an image
@@ -35,6 +36,7 @@ struct igd_defended {
   std::vector<uint8_t> no_mask;  // for an interior layer, where the head kernel only pools and multiplies
   bool penultimate() const { return layer == last; }
   bool smoothed() const { return sigma > 0; }
+  bool joint() const { return noisy_net == net; }  // clean and noisy images in one batch
 };
 
 namespace igd {
@@ -119,7 +121,7 @@ void image_noise(const float* x, int64_t n, int64_t pixels, int64_t samples, uin
 struct Places {
   int64_t rows = 0;     // clean and noisy images
   int64_t first = 0;    // images that z is computed from
-  int64_t images = 0;   // [rows,C,H,W], with smoothing
+  int64_t images = 0;   // with smoothing: [rows,C,H,W] where both run as one batch, else [first,C,H,W]
   int64_t maps = 0;     // [rows,S,U]
   int64_t masked = 0;   // [n,S,U], interior layers
   int64_t lasts = 0;    // [max(first,n),S',U'], interior layers
@@ -149,7 +151,7 @@ bool place(const igd_defended& d, int64_t n, Places* p) {
   if (!fits) return false;
   p->first = d.smoothed() ? noisy : n;
   const int64_t head_rows = p->first > n ? p->first : n;
-  p->images = reserve(d.smoothed() ? p->rows : 0, d.pixels);
+  p->images = reserve(d.smoothed() ? d.joint() ? p->rows : p->first : 0, d.pixels);
   p->maps = reserve(p->rows, d.units * d.places);
   if (!d.penultimate()) {
     p->masked = reserve(n, d.units * d.places);
@@ -168,14 +170,14 @@ bool place(const igd_defended& d, int64_t n, Places* p) {
 
 // ---- the passes ----
 
-igd_status forward(const igd_defended& d, int from, int to, int64_t n, const float* x, float* y) {
+igd_status forward(igd_net* net, int from, int to, int64_t n, const float* x, float* y) {
   int64_t in[3];
-  const igd_status status = igd_net_shape(d.net, from, in);
+  const igd_status status = igd_net_shape(net, from, in);
   if (status != IGD_OK) return status;
   const int64_t size = in[0] * in[1] * in[2];
   // The input is [C,H,W], every other value [H,W,C].
-  return from == 0 ? igd_net_forward(d.net, 0, to, n, x, size, in[1] * in[2], in[2], 1, y, nullptr)
-                   : igd_net_forward(d.net, from, to, n, x, size, 1, in[2] * in[0], in[0], y, nullptr);
+  return from == 0 ? igd_net_forward(net, 0, to, n, x, size, in[1] * in[2], in[2], 1, y, nullptr)
+                   : igd_net_forward(net, from, to, n, x, size, 1, in[2] * in[0], in[0], y, nullptr);
 }
 
 // z = pool(a)*W^T + b of maps [n,S',U']; the head kernel with nothing masked away that is used.
@@ -229,7 +231,7 @@ igd_status second_pass(const igd_defended& d, int64_t n, const Places& p, float*
       for (int64_t u = 0; u < d.units; ++u) masked[s * d.units + u] = a[s * d.units + u] * m[u];
     }
   }
-  const igd_status status = forward(d, d.layer, d.last, n, memory + p.masked, memory + p.lasts);
+  const igd_status status = forward(d.net, d.layer, d.last, n, memory + p.masked, memory + p.lasts);
   return status != IGD_OK ? status : classify(d, n, memory + p.lasts, p, memory, logits);
 }
 
@@ -246,11 +248,12 @@ int64_t find_bad(const float* x, int64_t count) {
 
 igd_status run(const igd_defended& d, int64_t n, const float* x, const Places& p, float* memory, float* logits,
                float* first_logits) {
-  const float* images = x;
+  float* noisy = memory + p.images;
   if (d.smoothed()) {
-    float* joint = memory + p.images;
-    float* noisy = joint + n * d.pixels;
-    memcpy(joint, x, static_cast<size_t>(n * d.pixels) * sizeof(float));
+    if (d.joint()) {
+      memcpy(noisy, x, static_cast<size_t>(n * d.pixels) * sizeof(float));
+      noisy += n * d.pixels;
+    }
     image_noise(x, n, d.pixels, d.samples, d.seed, noisy);
     const float sigma = static_cast<float>(d.sigma);
     for (int64_t i = 0; i < p.first; ++i) {
@@ -258,16 +261,23 @@ igd_status run(const igd_defended& d, int64_t n, const float* x, const Places& p
       float* image = noisy + i * d.pixels;
       for (int64_t j = 0; j < d.pixels; ++j) image[j] = clean[j] + sigma * image[j];
     }
-    images = joint;
   }
   float* maps = memory + p.maps;
-  igd_status status = forward(d, 0, d.layer, p.rows, images, maps);
+  igd_status status;
+  if (!d.smoothed()) {
+    status = forward(d.net, 0, d.layer, n, x, maps);
+  } else if (d.joint()) {
+    status = forward(d.net, 0, d.layer, p.rows, memory + p.images, maps);
+  } else {
+    status = forward(d.noisy_net, 0, d.layer, p.first, noisy, maps + n * d.units * d.places);
+    if (status == IGD_OK) status = forward(d.net, 0, d.layer, n, x, maps);
+  }
   if (status != IGD_OK) return status;
   const float* clean = maps;
   const float* firsts = d.smoothed() ? maps + n * d.units * d.places : maps;
   if (d.smoothed() || !d.penultimate()) {
     if (!d.penultimate()) {
-      status = forward(d, d.layer, d.last, p.first, firsts, memory + p.lasts);
+      status = forward(d.noisy_net, d.layer, d.last, p.first, firsts, memory + p.lasts);
       if (status != IGD_OK) return status;
       firsts = memory + p.lasts;
     }
@@ -303,9 +313,9 @@ igd_status igd_image_noise(const float* x, int64_t n, int64_t p, int64_t samples
   return IGD_OK;
 }
 
-igd_status igd_defended_create(igd_net* net, int layer, int last, const float* weight, const float* bias,
-                               int64_t k, const uint8_t* masks, double temperature, double sigma,
-                               int64_t samples, uint64_t seed, igd_defended** defended) {
+igd_status igd_defended_create(igd_net* net, igd_net* noisy_net, int layer, int last, const float* weight,
+                               const float* bias, int64_t k, const uint8_t* masks, double temperature,
+                               double sigma, int64_t samples, uint64_t seed, igd_defended** defended) {
   const igd::Checks check("igd_defended_create");
   if (!check.pointer("net", net, 1) || !check.pointer("defended", defended, alignof(void*)) ||
       !check.pointer("weight", weight, sizeof(float)) || !check.pointer("bias", bias, sizeof(float)) ||
@@ -330,6 +340,25 @@ igd_status igd_defended_create(igd_net* net, int layer, int last, const float* w
                      "igd_defended_create: expected a computed layer and a value that follows from it, got %d and %d",
                      layer, last);
   }
+  if (noisy_net != nullptr && sigma == 0) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_defended_create: noisy_net: expected NULL where sigma is 0, got a network for no images");
+  }
+  for (int value : {0, layer, last}) {
+    int64_t shape[3], other[3];
+    if (noisy_net == nullptr) break;
+    igd_status status = igd_net_shape(net, value, shape);
+    if (status == IGD_OK) status = igd_net_shape(noisy_net, value, other);
+    if (status != IGD_OK) return status;
+    if (memcmp(shape, other, sizeof(shape)) != 0) {
+      return igd::fail(IGD_INVALID_ARGUMENT,
+                       "igd_defended_create: noisy_net: expected value %d of [%lld,%lld,%lld] as in net, got "
+                       "[%lld,%lld,%lld]",
+                       value, static_cast<long long>(shape[0]), static_cast<long long>(shape[1]),
+                       static_cast<long long>(shape[2]), static_cast<long long>(other[0]),
+                       static_cast<long long>(other[1]), static_cast<long long>(other[2]));
+    }
+  }
   if (!check.product("weight", k, end[0], sizeof(float)) || !check.product("masks", k, map[0], 1)) {
     return IGD_INVALID_ARGUMENT;
   }
@@ -337,6 +366,7 @@ igd_status igd_defended_create(igd_net* net, int layer, int last, const float* w
     igd_defended* made = new igd_defended;
     *defended = made;
     made->net = net;
+    made->noisy_net = noisy_net == nullptr ? net : noisy_net;
     made->layer = layer;
     made->last = last;
     made->pixels = input[0] * input[1] * input[2];

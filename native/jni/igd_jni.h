@@ -174,15 +174,17 @@ static inline int igd_jni_image_noise(int64_t x, int64_t n, int64_t p, int64_t s
   return (int)igd_image_noise((const float*)(intptr_t)x, n, p, samples, (uint64_t)seed, (float*)(intptr_t)noise);
 }
 
-// The address of the new classifier in *defended (an int64_t).
-static inline int igd_jni_defended_create(int64_t net, int layer, int last, int64_t weight, int64_t bias,
-                                          int64_t k, int64_t masks, double temperature, double sigma,
-                                          int64_t samples, int64_t seed, int64_t defended) noexcept {
+// The address of the new classifier in *defended (an int64_t). noisy_net: 0 for the same network.
+static inline int igd_jni_defended_create(int64_t net, int64_t noisy_net, int layer, int last, int64_t weight,
+                                          int64_t bias, int64_t k, int64_t masks, double temperature,
+                                          double sigma, int64_t samples, int64_t seed,
+                                          int64_t defended) noexcept {
   igd_defended* made = nullptr;
   const int status =
-      (int)igd_defended_create((igd_net*)(intptr_t)net, layer, last, (const float*)(intptr_t)weight,
-                               (const float*)(intptr_t)bias, k, (const uint8_t*)(intptr_t)masks, temperature,
-                               sigma, samples, (uint64_t)seed, &made);
+      (int)igd_defended_create((igd_net*)(intptr_t)net, (igd_net*)(intptr_t)noisy_net, layer, last,
+                               (const float*)(intptr_t)weight, (const float*)(intptr_t)bias, k,
+                               (const uint8_t*)(intptr_t)masks, temperature, sigma, samples, (uint64_t)seed,
+                               &made);
   *(int64_t*)(intptr_t)defended = (int64_t)(intptr_t)made;
   return status;
 }

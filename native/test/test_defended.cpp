@@ -27,7 +27,7 @@ struct Network {
   std::vector<float> weight, bias;
   std::vector<uint8_t> middle_masks, last_masks;
 
-  explicit Network(int products) {
+  explicit Network(int products, int64_t stride = 1) {
     Random random(3);
     igd_net* made = nullptr;
     expect_status(igd_net_create(products, kChannels, kSize, kSize, nullptr, nullptr, &made), IGD_OK, "create");
@@ -40,7 +40,7 @@ struct Network {
       expect_status(igd_net_conv(made, in, to, 3, stride, 1, w.data(), b.data(), residual, 1, &value), IGD_OK, "conv");
       return value;
     };
-    const int stem = conv(0, kChannels, middle_units, 1, -1);
+    const int stem = conv(0, kChannels, middle_units, stride, -1);
     middle = conv(conv(stem, middle_units, middle_units, 1, -1), middle_units, middle_units, 1, stem);
     last = conv(conv(middle, middle_units, last_units, 2, -1), last_units, last_units, 1, -1);
     expect_status(igd_net_seal(made), IGD_OK, "seal");
@@ -50,9 +50,11 @@ struct Network {
     for (int64_t i = 0; i < kClasses * last_units; ++i) last_masks.push_back(random.bits() % 3 == 0);
   }
 
-  Defended defend(bool interior, double temperature, double sigma, int64_t samples) const {
+  // noisy: the network of the noisy images, or none of their own. Owned by neither.
+  Defended defend(bool interior, double temperature, double sigma, int64_t samples,
+                  const Network* noisy = nullptr) const {
     igd_defended* made = nullptr;
-    expect_status(igd_defended_create(net.get(), interior ? middle : last, last, weight.data(), bias.data(), kClasses,
+    expect_status(igd_defended_create(net.get(), noisy == nullptr ? nullptr : noisy->net.get(), interior ? middle : last, last, weight.data(), bias.data(), kClasses,
                                       interior ? middle_masks.data() : last_masks.data(), temperature, sigma, samples,
                                       99, &made),
                   IGD_OK, "igd_defended_create");
@@ -116,8 +118,8 @@ Result head(const Network& m, const std::vector<float>& a, int64_t n, double tem
   return r;
 }
 
-Result parts(const Network& m, bool interior, double temperature, double sigma, int64_t samples,
-             const std::vector<float>& x, int64_t n) {
+Result parts(const Network& m, const Network& firsts, bool interior, double temperature, double sigma,
+             int64_t samples, const std::vector<float>& x, int64_t n) {
   const int layer = interior ? m.middle : m.last;
   const std::vector<float> clean = forward(m, 0, layer, x, n);
   std::vector<float> z;
@@ -130,7 +132,7 @@ Result parts(const Network& m, bool interior, double temperature, double sigma, 
       noisy[static_cast<size_t>(i)] =
           x[static_cast<size_t>(image * kPixels + i % kPixels)] + static_cast<float>(sigma) * noisy[static_cast<size_t>(i)];
     }
-    const std::vector<float> draws = head(m, forward(m, 0, m.last, noisy, rows), rows, temperature, nullptr).first;
+    const std::vector<float> draws = head(firsts, forward(firsts, 0, m.last, noisy, rows), rows, temperature, nullptr).first;
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t c = 0; c < kClasses; ++c) {
         float sum = 0;
@@ -174,16 +176,18 @@ Result parts(const Network& m, bool interior, double temperature, double sigma, 
   return r;
 }
 
-void same_as_parts(const Network& m, const std::string& name) {
+// noisy: the network of the noisy images; null for m.
+void same_as_parts(const Network& m, const Network* noisy, const std::string& name) {
   const int64_t most = 19;
   const std::vector<float> x = Random(7).vector<float>(most * kPixels, 0, 1);
   for (bool interior : {false, true}) {
     for (int64_t samples : {0, 1, 3}) {
+      if (noisy != nullptr && samples == 0) continue;
       const double sigma = samples == 0 ? 0 : 0.1;
       const double temperature = 0.5;  // several classes count
       const int64_t draws = samples == 0 ? 1 : samples;
-      const Defended defended = m.defend(interior, temperature, sigma, draws);
-      const Result all = parts(m, interior, temperature, sigma, draws, x, most);
+      const Defended defended = m.defend(interior, temperature, sigma, draws, noisy);
+      const Result all = parts(m, noisy == nullptr ? m : *noisy, interior, temperature, sigma, draws, x, most);
       for (int64_t n : {int64_t{1}, int64_t{2}, int64_t{7}, most}) {
         const std::string what = name + (interior ? ", interior" : ", penultimate") + ", samples " +
                                  std::to_string(samples) + ", n " + std::to_string(n);
@@ -303,7 +307,7 @@ void errors(const Network& m) {
          "no workspace for what is refused");
   igd_defended* made = nullptr;
   const auto create = [&](int layer, int last, double temperature, double sigma, int64_t samples) {
-    return igd_defended_create(m.net.get(), layer, last, m.weight.data(), m.bias.data(), kClasses,
+    return igd_defended_create(m.net.get(), nullptr, layer, last, m.weight.data(), m.bias.data(), kClasses,
                                m.last_masks.data(), temperature, sigma, samples, 0, &made);
   };
   expect_status(create(m.last, m.last, 0, 0, 1), IGD_INVALID_ARGUMENT, "temperature", {"temperature"});
@@ -311,7 +315,34 @@ void errors(const Network& m) {
   expect_status(create(m.last, m.last, 0.1, 0, 2), IGD_INVALID_ARGUMENT, "samples without noise", {"samples"});
   expect_status(create(m.last, m.middle, 0.1, 0, 1), IGD_INVALID_ARGUMENT, "order of values");
   expect_status(create(1000, 1000, 0.1, 0, 1), IGD_INVALID_ARGUMENT, "unknown value");
+  const auto create_with = [&](igd_net* noisy, double sigma) {
+    return igd_defended_create(m.net.get(), noisy, m.last, m.last, m.weight.data(), m.bias.data(), kClasses,
+                               m.last_masks.data(), 0.1, sigma, 1, 0, &made);
+  };
+  const Network high(3);
+  expect_status(create_with(high.net.get(), 0), IGD_INVALID_ARGUMENT, "noisy_net without noise", {"noisy_net", "sigma"});
+  const Network other(3, 2);
+  expect_status(create_with(other.net.get(), 0.1), IGD_INVALID_ARGUMENT, "another network", {"noisy_net", "as in net"});
+  igd_net* short_net = nullptr;
+  expect_status(igd_net_create(3, kChannels, kSize, kSize, nullptr, nullptr, &short_net), IGD_OK, "create");
+  const std::unique_ptr<igd_net, NetDeleter> owner(short_net);
+  const std::vector<float> one(kChannels, 1.0f);
+  int only = 0;
+  expect_status(igd_net_conv(short_net, 0, 1, 1, 1, 0, one.data(), one.data(), -1, 0, &only), IGD_OK, "conv");
+  expect_status(igd_net_seal(short_net), IGD_OK, "seal");
+  expect_status(create_with(short_net, 0.1), IGD_INVALID_ARGUMENT, "a network without the layer");
   expect(made == nullptr, "nothing is made");
+  {
+    // The classifier owns neither network: it goes first, then they, in any order.
+    std::unique_ptr<Network> mine(new Network(6)), noisy(new Network(3));
+    Defended both = mine->defend(false, 0.1, 0.1, 1, noisy.get());
+    call(both.get(), std::vector<float>(kPixels, 0.25f), 1, "two networks");
+    both.reset();
+    noisy.reset();
+    mine->defend(false, 0.1, 0.1, 1);
+    const Defended alone = mine->defend(false, 0.1, 0.1, 1);
+    call(alone.get(), std::vector<float>(kPixels, 0.25f), 1, "the network without the other");
+  }
   igd_defended_free(nullptr);
   expect_status(igd_image_noise(nullptr, 1, 1, 1, 0, x.data()), IGD_INVALID_ARGUMENT, "noise of nothing", {"x"});
   std::fill(x.begin(), x.end(), 0.0f);
@@ -329,14 +360,20 @@ void test_defended() {
   errors(m);
   for_each_isa([&](const std::string& isa) {
     if (isa == "avx2") return;  // the network's kernels are the portable ones there, too
-    same_as_parts(m, isa + ", float32");
-    same_as_parts(Network(1), isa + ", bfloat16");
+    same_as_parts(m, nullptr, isa + ", float32");
+    same_as_parts(Network(1), nullptr, isa + ", bfloat16");
+    const Network high(3);
+    same_as_parts(m, &high, isa + ", float32, noisy images of 16 bits");
+    const Network half(1);
+    same_as_parts(m, &half, isa + ", float32, noisy images in bfloat16");
+    same_as_parts(high, &half, isa + ", 16 bits, noisy images in bfloat16");
   });
 }
 
-void test_defended_threads() {
-  const Network m(6);
-  const Defended defended = m.defend(false, 0.01, 0.05, 2);
+namespace {
+
+void beside_other_threads(const Network& m, const Network* noisy) {
+  const Defended defended = m.defend(false, 0.01, 0.05, 2, noisy);
   const int64_t n = 3;
   const std::vector<float> x = Random(8).vector<float>(n * kPixels, 0, 1);
   const Result expected = call(defended.get(), x, n, "alone");
@@ -360,6 +397,14 @@ void test_defended_threads() {
     identical("first logits beside other threads", r.first, expected.first);
     expect(r.pseudo == expected.pseudo, "pseudo-labels beside other threads");
   }
+}
+
+}  // namespace
+
+void test_defended_threads() {
+  const Network m(6), high(3);
+  beside_other_threads(m, nullptr);
+  beside_other_threads(m, &high);
 }
 
 }  // namespace igd_test

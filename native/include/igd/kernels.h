@@ -337,17 +337,19 @@ IGD_API igd_status igd_image_noise(const float* x, int64_t n, int64_t p, int64_t
  *   z = f(x), or with sigma > 0 the mean over `samples` of f(x + sigma*v), v as igd_image_noise gives it
  *   y = softmax(z/temperature);  m = y*M;  logits = h(m.A(x))
  * f: the network up to value `last`, average pooling, classifier; A: the network up to value `layer`; h: the rest.
- * With layer == last all behind A is igd_masked_head_forward; clean and noisy images run as one batch.
- * Holds copies of what it is made of but the network, which must outlive it. Threads: any number of calls of
+ * With layer == last all behind A is igd_masked_head_forward; clean and noisy images run as one batch, unless the
+ * noisy ones have a network of their own.
+ * Holds copies of what it is made of but the networks, which must outlive it. Threads: any number of calls of
  * igd_defended_forward on different workspaces. Values of an image depend neither on the batch nor on the threads.
  */
 typedef struct igd_defended igd_defended;
 
-/* weight [K,U'] and bias [K] of the classifier, U' the channels of `last`; masks [K,U], 0 or 1, U the channels of
- * `layer`; temperature > 0; sigma >= 0; samples >= 1 (1 where sigma is 0). */
-IGD_API igd_status igd_defended_create(igd_net* net, int layer, int last, const float* weight, const float* bias,
-                                       int64_t k, const uint8_t* masks, double temperature, double sigma,
-                                       int64_t samples, uint64_t seed, igd_defended** defended);
+/* noisy_net: what computes the noisy images, the same network made with other `products`, or NULL for `net`; only
+ * with sigma > 0. weight [K,U'] and bias [K] of the classifier, U' the channels of `last`; masks [K,U], 0 or 1, U the
+ * channels of `layer`; temperature > 0; sigma >= 0; samples >= 1 (1 where sigma is 0). */
+IGD_API igd_status igd_defended_create(igd_net* net, igd_net* noisy_net, int layer, int last, const float* weight,
+                                       const float* bias, int64_t k, const uint8_t* masks, double temperature,
+                                       double sigma, int64_t samples, uint64_t seed, igd_defended** defended);
 
 /* NULL is ignored. No call may be running. */
 IGD_API void igd_defended_free(igd_defended* defended);

@@ -72,14 +72,14 @@ final class AttackCommand implements Callable<Integer> {
       throw new InputException("expected one attack, got '" + attack + "'; igd eval takes a list");
     }
     try (StagedNetwork network = model.open();
-        StagedNetwork wide = model.openWide();
+        StagedNetwork wide = model.openWide(network);
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         StagedNetwork pseudo =
-            this.defense.openPseudoLabels(model, this.defense.smoothing().enabled());
+            this.defense.openPseudoLabels(model, network, this.defense.smoothing().enabled());
         IgDefense defense = defended ? this.defense.open(network, noise, pseudo, output) : null;
         IgDefense wideDefense =
-            defended && wide != null ? this.defense.open(wide, noise, null, output) : null) {
+            defended && wide != null ? this.defense.open(wide, noise, pseudo, output) : null) {
       network.notes().forEach(output::note);
       agreement =
           this.defense.agreement(

@@ -17,6 +17,7 @@ import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.report.BenchmarkText;
 import io.github.igdefense.tensor.CpuTopology;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.NativeRuntime;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -105,6 +106,15 @@ final class BenchCommand implements Callable<Integer> {
   Dtype dtype;
 
   @Option(
+      names = "--float32-precision",
+      paramLabel = "NAME",
+      defaultValue = "highest",
+      converter = ModelOptions.PrecisionConverter.class,
+      description =
+          "With --tune: precision of float32, highest or high. Default: ${DEFAULT-VALUE}.")
+  Float32Precision precision;
+
+  @Option(
       names = "--soak",
       paramLabel = "N",
       description =
@@ -169,6 +179,11 @@ final class BenchCommand implements Callable<Integer> {
       throw new InputException(
           "--dtype needs --tune; the benchmark itself measures float32 and bfloat16");
     }
+    if (precision != Float32Precision.HIGHEST && !tune) {
+      throw new InputException(
+          "--float32-precision needs --tune; the benchmark itself measures both precisions");
+    }
+    ModelOptions.check(dtype, precision);
     compute.apply();
     if (cdir) {
       return conceptScoring();
@@ -238,11 +253,15 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private void tune() {
-    try (StagedNetwork network = open(dtype)) {
+    try (StagedNetwork opened = open(dtype);
+        StagedNetwork high =
+            precision == Float32Precision.HIGH ? opened.withFloat32Precision(precision) : null) {
+      StagedNetwork network = high == null ? opened : high;
       Map<String, String> key = TuningCache.key(network);
       Tuning tuning = Tuning.measure(network, NativeRuntime.threads(), quick ? 1 : 6, output::note);
       Path file = TuningCache.ofUser().write(key, tuning);
       figures.put("dtype", dtype.toString());
+      figures.put("float32_precision", network.float32Precision().toString());
       figures.put("tuning", tuning);
       figures.put("file", file.toString());
       output.result(

@@ -133,7 +133,7 @@ final class CompareCommand implements Callable<Integer> {
   public Integer call() {
     Set<String> chosen = chosen();
     check();
-    defense.refusePseudoLabelDtype("compare");
+    defense.refusePseudoLabels("compare");
     Comparison.Plans plans =
         worstCase
             ? WorstCaseSuite.plans(
@@ -143,6 +143,7 @@ final class CompareCommand implements Callable<Integer> {
                     attack == null ? "apgd-ce,apgd-t" : attack, attackOptions, false, false));
     Reporting reporting = new Reporting("compare", model, data, output);
     try (StagedNetwork network = model.open();
+        StagedNetwork wide = model.openWide(network);
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
         Opened<AutoCloseable> opened = new Opened<>()) {
@@ -167,7 +168,7 @@ final class CompareCommand implements Callable<Integer> {
         comparison =
             new Comparison(
                 network,
-                network,
+                wide == null ? network : wide,
                 "Base model",
                 images,
                 plans,
@@ -176,7 +177,11 @@ final class CompareCommand implements Callable<Integer> {
                 new Comparison.States(base, state),
                 bars);
         for (Entry entry : entries) {
-          comparison.add(entry.name(), entry.title(), entry.classifier());
+          DifferentiableClassifier counts =
+              wide == null
+                  ? entry.classifier()
+                  : entry(entry.name(), wide, noise, opened).classifier();
+          comparison.add(entry.name(), entry.title(), entry.classifier(), counts);
         }
       } catch (InputException e) {
         state.abandon();

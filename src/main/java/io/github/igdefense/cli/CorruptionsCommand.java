@@ -78,7 +78,8 @@ final class CorruptionsCommand implements Callable<Integer> {
     RepeatedEvaluation judge = new RepeatedEvaluation(evaluations);
     try (StagedNetwork network = model.open();
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, defense.smoothing().enabled());
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, network, defense.smoothing().enabled());
         IgDefense defendedModel = defended ? defense.open(network, noise, pseudo, output) : null) {
       List<CorruptionEvaluation> results = new ArrayList<>();
       Map<String, Object> json = new LinkedHashMap<>();
@@ -92,13 +93,14 @@ final class CorruptionsCommand implements Callable<Integer> {
       int batch = model.compute.batchSize;
       results.add(CorruptionEvaluation.of(network, folder, count, batch, judge, told));
       if (pseudo != null) {
-        json.put("pseudo_label_dtype", pseudo.dtype().toString());
+        json.put("pseudo_label_dtype", pseudo.arithmetic());
       }
       if (defended) {
         results.add(CorruptionEvaluation.of(defendedModel, folder, count, batch, judge, told));
       }
       json.put("version", Version.get());
       json.put("model_sha256", network.sha256());
+      json.put("arithmetic", network.arithmetic());
       json.put("corruptions", folder.toString());
       json.put("seed", model.compute.seed);
       json.putAll(CorruptionReport.json(results));

@@ -72,7 +72,7 @@ final class DefendedModels {
           + temperature
           + (pseudoLabels == null || !smoothing.enabled()
               ? ""
-              : " pseudo-labels=" + pseudoLabels.dtype());
+              : " pseudo-labels=" + pseudoLabels.arithmetic());
     }
   }
 

@@ -13,6 +13,7 @@ import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import java.nio.file.Path;
 import java.util.Locale;
@@ -77,6 +78,15 @@ final class DefenseOptions {
               + " (faster; how often both agree is measured first). Default: that of --dtype.")
   Dtype pseudoLabelDtype;
 
+  @Option(
+      names = "--pseudo-label-precision",
+      paramLabel = "NAME",
+      converter = ModelOptions.PrecisionConverter.class,
+      description =
+          "The same by --float32-precision: highest or high (three products instead of six; how"
+              + " often both agree is measured first). Default: that of --float32-precision.")
+  Float32Precision pseudoLabelPrecision;
+
   /** Whether a defense was asked for; refuses its settings without a ranking. */
   boolean enabled() {
     smoothing();
@@ -84,10 +94,14 @@ final class DefenseOptions {
       throw new InputException("expected a finite --temperature above 0, got " + temperature);
     }
     if (ranking == null
-        && (layer != null || keep != null || sigma != 0 || pseudoLabelDtype != null)) {
+        && (layer != null
+            || keep != null
+            || sigma != 0
+            || pseudoLabelDtype != null
+            || pseudoLabelPrecision != null)) {
       throw new InputException(
-          "--layer, --keep, --smoothing-sigma and --pseudo-label-dtype need --ranking DIR_OR_FILE"
-              + " (make one with igd rank loir)");
+          "--layer, --keep, --smoothing-sigma, --pseudo-label-dtype and --pseudo-label-precision"
+              + " need --ranking DIR_OR_FILE (make one with igd rank loir)");
     }
     return ranking != null;
   }
@@ -134,37 +148,87 @@ final class DefenseOptions {
 
   /**
    * The network of the smoothed pass where it computes in another arithmetic than the rest; null
-   * otherwise. The caller closes it.
+   * otherwise. The caller closes it, before {@code network}.
+   *
+   * @param network of {@link ModelOptions#open()}
+   * @param smoothed whether any defended model has a smoothed pass
+   */
+  StagedNetwork openPseudoLabels(ModelOptions model, StagedNetwork network, boolean smoothed) {
+    checkPseudoLabels(model, smoothed);
+    if (differs(model)) {
+      return model.open(pseudoLabelDtype);
+    }
+    if (!coarser(model)) {
+      return null;
+    }
+    StagedNetwork coarse = network.withFloat32Precision(Float32Precision.HIGH);
+    if (coarse.float32Precision() == Float32Precision.HIGH) {
+      return coarse;
+    }
+    coarse.close();
+    new Output()
+        .warn(
+            "--pseudo-label-precision high: libtorch computes this model here, at highest"
+                + " precision");
+    return null;
+  }
+
+  private boolean differs(ModelOptions model) {
+    return pseudoLabelDtype != null && pseudoLabelDtype != model.dtype;
+  }
+
+  private boolean coarser(ModelOptions model) {
+    return pseudoLabelPrecision != null && pseudoLabelPrecision != model.precision;
+  }
+
+  /**
+   * Refuses, before anything is opened, pseudo-labels in an arithmetic that cannot be.
    *
    * @param smoothed whether any defended model has a smoothed pass
    */
-  StagedNetwork openPseudoLabels(ModelOptions model, boolean smoothed) {
-    if (pseudoLabelDtype == null || pseudoLabelDtype == model.dtype) {
-      return null;
-    }
-    if (pseudoLabelDtype != Dtype.BFLOAT16 || model.dtype != Dtype.FLOAT32) {
+  void checkPseudoLabels(ModelOptions model, boolean smoothed) {
+    if (differs(model) && (pseudoLabelDtype != Dtype.BFLOAT16 || model.dtype != Dtype.FLOAT32)) {
       throw new InputException(
           "expected --pseudo-label-dtype bfloat16 with --dtype float32, or both the same, got "
               + pseudoLabelDtype
               + " with "
               + model.dtype);
     }
-    if (!smoothed) {
+    boolean high = pseudoLabelPrecision == Float32Precision.HIGH;
+    if (high && differs(model)) {
       throw new InputException(
-          "--pseudo-label-dtype needs --smoothing-sigma above 0: without noise both passes share"
-              + " one prefix, and there is nothing to compute apart");
+          "expected --pseudo-label-dtype bfloat16 or --pseudo-label-precision high, got both: the"
+              + " precision is that of float32");
     }
-    return model.open(pseudoLabelDtype);
+    if (high && model.dtype != Dtype.FLOAT32) {
+      throw new InputException(
+          "--pseudo-label-precision high is for --dtype float32, got --dtype " + model.dtype);
+    }
+    if (coarser(model) && !high) {
+      throw new InputException(
+          "expected --pseudo-label-precision high with --float32-precision highest, or both the"
+              + " same, got "
+              + pseudoLabelPrecision
+              + " with "
+              + model.precision);
+    }
+    if (!smoothed && (differs(model) || coarser(model))) {
+      throw new InputException(
+          (differs(model) ? "--pseudo-label-dtype" : "--pseudo-label-precision")
+              + " needs --smoothing-sigma above 0: without noise both passes share one prefix, and"
+              + " there is nothing to compute apart");
+    }
   }
 
-  /** Refuses {@code --pseudo-label-dtype} where a command does not offer it. */
-  void refusePseudoLabelDtype(String command) {
-    if (pseudoLabelDtype != null) {
+  /** Refuses pseudo-labels in another arithmetic where a command does not offer it. */
+  void refusePseudoLabels(String command) {
+    if (pseudoLabelDtype != null || pseudoLabelPrecision != null) {
       throw new InputException(
           "igd "
               + command
-              + " computes pseudo-labels in --dtype; --pseudo-label-dtype works with predict,"
-              + " eval, attack and corruptions");
+              + " computes pseudo-labels as everything else; --pseudo-label-dtype and"
+              + " --pseudo-label-precision work with predict, eval, attack, corruptions and"
+              + " export");
     }
   }
 
@@ -191,10 +255,13 @@ final class DefenseOptions {
           String.format(
               Locale.ROOT,
               "pseudo-labels in %s differ from those of %s for %.1f %% of the images: accuracies"
-                  + " may differ as well; leave --pseudo-label-dtype out to be sure",
-              found.dtype(),
+                  + " may differ as well; leave %s out to be sure",
+              found.arithmetic(),
               found.reference(),
-              100 * (1 - found.agreement())));
+              100 * (1 - found.agreement()),
+              pseudoLabels.dtype() == Dtype.BFLOAT16
+                  ? "--pseudo-label-dtype"
+                  : "--pseudo-label-precision"));
     }
     return found;
   }

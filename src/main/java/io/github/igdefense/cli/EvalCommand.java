@@ -123,10 +123,10 @@ final class EvalCommand implements Callable<Integer> {
     Comparison.Plans plans = plans();
     Reporting reporting = new Reporting("eval", model, data, output);
     try (StagedNetwork network = model.open();
-        StagedNetwork wide = model.openWide();
+        StagedNetwork wide = model.openWide(network);
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, models.smoothed(defense));
+        StagedNetwork pseudo = defense.openPseudoLabels(model, network, models.smoothed(defense));
         Opened<IgDefense> opened = new Opened<>()) {
       // After the model: it may bring its batch size.
       Evaluation.Settings settings = run.settings(model, attackOptions);
@@ -174,7 +174,7 @@ final class EvalCommand implements Callable<Integer> {
    * The model in its arithmetics.
    *
    * @param network as {@code --dtype} says
-   * @param wide float32 that judges bfloat16's attacks; or null
+   * @param wide float32 at highest precision, which judges attacks in less; or null
    * @param pseudo of the smoothed pass; or null
    */
   private record Networked(StagedNetwork network, StagedNetwork wide, StagedNetwork pseudo) {}
@@ -207,7 +207,9 @@ final class EvalCommand implements Callable<Integer> {
       IgDefense made =
           opened.add(variant.open(network, defense.temperature, noise, networks.pseudo()));
       IgDefense counts =
-          wide == null ? made : opened.add(variant.open(wide, defense.temperature, noise, null));
+          wide == null
+              ? made
+              : opened.add(variant.open(wide, defense.temperature, noise, networks.pseudo()));
       comparison.add(variant.name(), variant.title(), made, counts);
     }
     return comparison;

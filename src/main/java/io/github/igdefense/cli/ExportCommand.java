@@ -5,11 +5,14 @@ import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Preprocessing;
 import io.github.igdefense.defense.Bundle;
+import io.github.igdefense.defense.BundleManifest;
 import io.github.igdefense.defense.ClassMasks;
 import io.github.igdefense.importance.Ranking;
 import io.github.igdefense.importance.RankingProvenance;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -64,11 +67,12 @@ final class ExportCommand implements Callable<Integer> {
     Values.outputFile(out);
     Preprocessing steps = Preprocessing.parse(preprocessing);
     List<String> names = classNames == null ? List.of() : ClassNames.read(classNames);
-    defense.refusePseudoLabelDtype("export");
     if (!defense.enabled()) {
       throw new InputException(
           "igd export needs --ranking DIR_OR_FILE (make one with igd rank loir)");
     }
+    ModelOptions.check(model.dtype, model.precision);
+    defense.checkPseudoLabels(model, defense.smoothing().enabled());
     if (model.torchscript.chosen(model.arch, model.checkpoint)) {
       throw new InputException(
           "a bundle holds the tensors of a named architecture, so that it runs nothing from a file;"
@@ -91,12 +95,26 @@ final class ExportCommand implements Callable<Integer> {
                   defense.temperature,
                   defense.smoothing(),
                   model.compute.seed,
-                  provenance(network)));
+                  provenance(network),
+                  arithmetic()));
       bundle.write(out);
       // What lies on the disk is what will be opened.
       report(Bundle.read(out));
     }
     return 0;
+  }
+
+  /** Precisions and the pseudo-labels' type; null where all is as by default. */
+  private BundleManifest.Arithmetic arithmetic() {
+    Dtype first = defense.pseudoLabelDtype == null ? model.dtype : defense.pseudoLabelDtype;
+    Float32Precision precision =
+        defense.pseudoLabelPrecision == null ? model.precision : defense.pseudoLabelPrecision;
+    return first == model.dtype
+            && precision == Float32Precision.HIGHEST
+            && model.precision == Float32Precision.HIGHEST
+        ? null
+        : new BundleManifest.Arithmetic(
+            model.precision.toString(), first.toString(), precision.toString());
   }
 
   private int size(Preprocessing steps, StagedNetwork network) {

@@ -19,7 +19,7 @@ record Identity(
     map.put("model", network.sha256());
     map.put("data", images.sha256());
     map.put("images", Integer.toString(images.size()));
-    map.put("dtype", network.dtype().toString());
+    map.put("dtype", network.arithmetic());
     map.put("device", model.compute.device);
     map.put("batch size", Integer.toString(settings.batchSize()));
     map.put("seed", Long.toString(settings.seed()));

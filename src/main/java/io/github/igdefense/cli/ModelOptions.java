@@ -6,6 +6,7 @@ import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -51,6 +52,17 @@ final class ModelOptions {
       description = "Arithmetic: float32, float64 or bfloat16. Default: ${DEFAULT-VALUE}.")
   Dtype dtype;
 
+  @Option(
+      names = "--float32-precision",
+      paramLabel = "NAME",
+      defaultValue = "highest",
+      converter = PrecisionConverter.class,
+      description =
+          "Products of float32 numbers in the native engine: highest (24 bits of mantissa) or high"
+              + " (about 16, faster; attacks are judged at highest). libtorch always computes at"
+              + " highest. Default: ${DEFAULT-VALUE}.")
+  Float32Precision precision = Float32Precision.HIGHEST;
+
   @Mixin TorchScriptOptions torchscript = new TorchScriptOptions();
 
   @Mixin ComputeOptions compute;
@@ -67,16 +79,50 @@ final class ModelOptions {
     }
   }
 
-  /** Opens the network and warns of tensors without use; the caller closes it. */
-  StagedNetwork open() {
-    return open(dtype);
+  /** Parses a precision of float32. */
+  static final class PrecisionConverter implements ITypeConverter<Float32Precision> {
+    @Override
+    public Float32Precision convert(String text) {
+      try {
+        return Float32Precision.parse(text);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
   }
 
-  /** The same in another arithmetic than {@code --dtype}. */
+  /** Refuses {@code --float32-precision high} with another type. */
+  static void check(Dtype dtype, Float32Precision precision) {
+    if (precision == Float32Precision.HIGH && dtype != Dtype.FLOAT32) {
+      throw new InputException(
+          "--float32-precision high is for --dtype float32, got --dtype "
+              + dtype
+              + "; leave one of them out");
+    }
+  }
+
+  /** Opens the network and warns of tensors without use; the caller closes it. */
+  StagedNetwork open() {
+    check(dtype, precision);
+    StagedNetwork network = open(dtype, precision);
+    if (precision != network.float32Precision()) {
+      new Output()
+          .warn(
+              "--float32-precision high: libtorch computes this model here, at highest precision");
+    }
+    return network;
+  }
+
+  /** The same in another type than {@code --dtype}, float32 at highest precision. */
   StagedNetwork open(Dtype dtype) {
+    return open(dtype, Float32Precision.HIGHEST);
+  }
+
+  private StagedNetwork open(Dtype dtype, Float32Precision precision) {
     boolean exported = torchscript.chosen(arch, checkpoint);
     Device device = compute.start();
-    StagedNetwork network = exported ? openExported(dtype, device) : openCheckpoint(dtype, device);
+    StagedNetwork network =
+        exported ? openExported(dtype, device) : openCheckpoint(dtype, device, precision);
     compute.tune(network, new Output());
     return network;
   }
@@ -90,8 +136,9 @@ final class ModelOptions {
     return torchscript.open(checkpoint, dtype, device);
   }
 
-  private StagedNetwork openCheckpoint(Dtype dtype, Device device) {
-    StagedNetwork network = Networks.open(arch, checkpoint, dtype, inputNormalization, device);
+  private StagedNetwork openCheckpoint(Dtype dtype, Device device, Float32Precision precision) {
+    StagedNetwork network =
+        Networks.open(arch, checkpoint, dtype, inputNormalization, device, precision);
     network.warnings().forEach(new Output()::warn);
     return network;
   }
@@ -102,10 +149,16 @@ final class ModelOptions {
   }
 
   /**
-   * The network in float32, which decides what counts as broken, when attacks compute in bfloat16;
-   * null otherwise. The caller closes it.
+   * The network in float32 at highest precision, which decides what counts as broken, when attacks
+   * compute in bfloat16 or at precision high; null otherwise. The caller closes it, before {@code
+   * network}.
+   *
+   * @param network of {@link #open()}
    */
-  StagedNetwork openWide() {
+  StagedNetwork openWide(StagedNetwork network) {
+    if (network.float32Precision() == Float32Precision.HIGH) {
+      return network.withFloat32Precision(Float32Precision.HIGHEST);
+    }
     if (dtype != Dtype.BFLOAT16) {
       return null;
     }

@@ -51,20 +51,22 @@ final class PredictCommand implements Callable<Integer> {
     try (StagedNetwork network = model.open();
         ImageSet images = data.open(output).withClassCount(network.classCount());
         Rng noise = new Rng(model.compute.seed);
-        StagedNetwork pseudo = defense.openPseudoLabels(model, defense.smoothing().enabled())) {
+        StagedNetwork pseudo =
+            defense.openPseudoLabels(model, network, defense.smoothing().enabled())) {
       network.notes().forEach(output::note);
       if (!defended) {
-        return predict(network, images, null);
+        return predict(network, network, images, null);
       }
       PseudoLabels agreement =
           defense.agreement(network, pseudo, defense.smoothing(), images, model.compute, output);
       try (IgDefense classifier = defense.open(network, noise, pseudo, output)) {
-        return predict(classifier, images, agreement);
+        return predict(network, classifier, images, agreement);
       }
     }
   }
 
-  private int predict(Classifier classifier, ImageSet images, PseudoLabels agreement) {
+  private int predict(
+      StagedNetwork network, Classifier classifier, ImageSet images, PseudoLabels agreement) {
     int k = classifier.classCount();
     double[] logits = new double[Math.multiplyExact(images.size(), k)];
     int correct = 0;
@@ -126,11 +128,12 @@ final class PredictCommand implements Callable<Integer> {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("classifier", classifier.name());
     json.put("accuracy", accuracy);
+    json.put("arithmetic", network.arithmetic());
     json.put("images", images.size());
     json.put("seconds", seconds);
     json.put("logits", out.toString());
     if (agreement != null) {
-      json.put("pseudo_label_dtype", agreement.dtype().toString());
+      json.put("pseudo_label_dtype", agreement.arithmetic());
       json.put("pseudo_label_agreement", agreement.agreement());
     }
     output.json(json);

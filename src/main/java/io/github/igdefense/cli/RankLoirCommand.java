@@ -15,6 +15,7 @@ import io.github.igdefense.importance.TopKRace;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -213,7 +214,7 @@ final class RankLoirCommand implements Callable<Integer> {
       }
       ranking = sums.ranking();
     }
-    if (network.dtype() == Dtype.BFLOAT16) {
+    if (network.dtype() == Dtype.BFLOAT16 || network.float32Precision() == Float32Precision.HIGH) {
       ranking = compare(network, images, target, options, ranking);
     }
     double seconds = (System.nanoTime() - start) / SECOND;
@@ -289,14 +290,14 @@ final class RankLoirCommand implements Callable<Integer> {
     return result.ranking();
   }
 
-  /** How well the top units agree with those of float32, on a sample. */
+  /** How well the top units agree with those of float32 at highest precision, on a sample. */
   private Ranking compare(
       StagedNetwork network,
       ImageSet images,
       MaskableLayer target,
       LeaveOneOutOptions options,
       Ranking ranking) {
-    try (StagedNetwork reference = model.open(Dtype.FLOAT32)) {
+    try (StagedNetwork reference = model.openWide(network)) {
       int keep = topK != null ? topK : DefenseOptions.defaultKeep(target.units());
       DtypeAgreement agreement =
           DtypeAgreement.measure(network, reference, target.name(), images, options, keep);

@@ -24,6 +24,7 @@ import io.github.igdefense.report.StudyPage;
 import io.github.igdefense.report.StudyReport;
 import io.github.igdefense.report.StudyTable;
 import io.github.igdefense.tensor.CpuTopology;
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Version;
 import java.nio.file.Path;
@@ -164,6 +165,8 @@ final class Reporting {
         .machine(
             CpuTopology.modelName(), model.compute.deviceDescription(), NativeRuntime.threads())
         .arithmetic(network.dtype().toString(), network.engine(), Version.libtorch())
+        .float32Precision(
+            network.dtype() == Dtype.FLOAT32 ? network.float32Precision().toString() : null)
         .seed(model.compute.seed)
         .build();
   }
@@ -235,7 +238,7 @@ final class Reporting {
       PseudoLabels agreement) {
     Map<String, String> other = new LinkedHashMap<>();
     if (agreement != null) {
-      other.put("pseudo-label dtype", agreement.dtype().toString());
+      other.put("pseudo-label dtype", agreement.arithmetic());
       other.put("pseudo-label agreement", agreement.toString());
     }
     if (attacks.referenceOrder) {

@@ -103,7 +103,7 @@ final class StudyOptions {
     plans(attackOptions);
     new RepeatedEvaluation(evaluations);
     defense.smoothing();
-    defense.refusePseudoLabelDtype("study");
+    defense.refusePseudoLabels("study");
     if (defense.ranking == null && probe == null) {
       throw new InputException(
           "a study needs --ranking DIR_OR_FILE (make one with igd rank loir), or --probe SPEC to"

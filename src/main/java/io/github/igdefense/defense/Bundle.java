@@ -15,7 +15,9 @@ import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Version;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -24,6 +26,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -62,6 +65,8 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
    * @param smoothing of the first pass
    * @param seed of its noise
    * @param provenance free text by key, in order
+   * @param arithmetic of the passes; null where all compute in the model's type at highest
+   *     precision
    */
   public record Settings(
       int height,
@@ -71,7 +76,22 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
       double temperature,
       Smoothing smoothing,
       long seed,
-      Map<String, String> provenance) {}
+      Map<String, String> provenance,
+      BundleManifest.Arithmetic arithmetic) {
+    /** All passes in the model's type at highest precision. */
+    public Settings(
+        int height,
+        int width,
+        Preprocessing preprocessing,
+        List<String> classNames,
+        double temperature,
+        Smoothing smoothing,
+        long seed,
+        Map<String, String> provenance) {
+      this(
+          height, width, preprocessing, classNames, temperature, smoothing, seed, provenance, null);
+    }
+  }
 
   /**
    * A bundle of an open network.
@@ -90,7 +110,7 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
     BundleManifest manifest =
         new BundleManifest(
             BundleManifest.FORMAT,
-            BundleManifest.VERSION,
+            settings.arithmetic() == null ? BundleManifest.OLDEST_VERSION : BundleManifest.VERSION,
             Version.get(),
             new BundleManifest.Model(
                 network.architecture(),
@@ -112,6 +132,7 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
                 settings.smoothing().samples(),
                 settings.seed()),
             settings.provenance(),
+            settings.arithmetic(),
             Map.of());
     Bundle bundle = new Bundle(manifest, weights, masks);
     BundleFiles.check(manifest, "the bundle");
@@ -151,6 +172,7 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
             manifest.classNames(),
             manifest.defense(),
             manifest.provenance(),
+            manifest.arithmetic(),
             entries);
     byte[] json = BundleFiles.json(complete);
     byte[] hash = (Hashes.sha256(json) + "\n").getBytes(StandardCharsets.US_ASCII);
@@ -257,8 +279,43 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
     return Dtype.parse(manifest.model().dtype());
   }
 
+  /** The precision of float32 products, where that is the type. */
+  public Float32Precision float32Precision() {
+    BundleManifest.Arithmetic arithmetic = manifest.arithmetic();
+    return arithmetic == null
+        ? Float32Precision.HIGHEST
+        : Float32Precision.parse(arithmetic.float32Precision());
+  }
+
   /**
-   * The base model; the caller closes it.
+   * The network of the noisy images where the bundle computes them in another arithmetic than
+   * {@code network}; empty where it does not, for another type than the bundle's, and where
+   * libtorch would compute both alike. The caller closes it, before {@code network}.
+   *
+   * @param network of {@link #network}
+   */
+  public Optional<StagedNetwork> pseudoLabelNetwork(StagedNetwork network, Engine engine) {
+    BundleManifest.Arithmetic arithmetic = manifest.arithmetic();
+    if (arithmetic == null || network.dtype() != dtype()) {
+      return Optional.empty();
+    }
+    if (Dtype.parse(arithmetic.pseudoLabelDtype()) != network.dtype()) {
+      return Optional.of(network(Dtype.parse(arithmetic.pseudoLabelDtype()), engine));
+    }
+    Float32Precision precision = Float32Precision.parse(arithmetic.pseudoLabelPrecision());
+    if (precision == float32Precision()) {
+      return Optional.empty();
+    }
+    StagedNetwork coarse = network.withFloat32Precision(precision);
+    if (coarse.float32Precision() == precision) {
+      return Optional.of(coarse);
+    }
+    coarse.close();
+    return Optional.empty();
+  }
+
+  /**
+   * The base model, float32 at the bundle's precision; the caller closes it.
    *
    * @throws InputException if the weights are not those of the architecture, the masks do not fit,
    *     or the engine cannot run it
@@ -278,7 +335,9 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
             dtype,
             normalization,
             manifest.provenance().getOrDefault("checkpoint_sha256", "unknown"),
-            engine);
+            engine,
+            Device.CPU,
+            dtype == Dtype.FLOAT32 ? float32Precision() : Float32Precision.HIGHEST);
     boolean fits = false;
     try {
       checkFits(network);

@@ -8,12 +8,14 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.github.igdefense.data.Bytes;
 import io.github.igdefense.data.Hashes;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Preprocessing;
 import io.github.igdefense.data.ZipArchive;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -60,10 +62,12 @@ final class BundleFiles {
     if (tree == null || !BundleManifest.FORMAT.equals(tree.path("format").asText())) {
       throw bad(label, "its manifest is not that of a bundle");
     }
-    if (!tree.path("version").isInt()
-        || tree.path("version").intValue() != BundleManifest.VERSION) {
+    int version = tree.path("version").isInt() ? tree.path("version").intValue() : -1;
+    if (version < BundleManifest.OLDEST_VERSION || version > BundleManifest.VERSION) {
       throw new InputException(
           "expected a bundle of version "
+              + BundleManifest.OLDEST_VERSION
+              + " or "
               + BundleManifest.VERSION
               + " at "
               + label
@@ -72,6 +76,17 @@ final class BundleFiles {
               + " (written by igdefense "
               + ZipArchive.printable(tree.path("igdefense").asText("?"))
               + "); export it again with this version, or use the one that wrote it");
+    }
+    if (tree.path("arithmetic").isObject() != version > BundleManifest.OLDEST_VERSION) {
+      throw bad(
+          label,
+          "its manifest of version "
+              + version
+              + (version > BundleManifest.OLDEST_VERSION ? " lacks" : " has")
+              + " the field arithmetic");
+    }
+    if (version == BundleManifest.OLDEST_VERSION) {
+      ((ObjectNode) tree).putNull("arithmetic");
     }
     try {
       return MAPPER.treeToValue(tree, BundleManifest.class);
@@ -142,10 +157,46 @@ final class BundleFiles {
       throw bad(label, "it keeps " + defense.keep() + " of " + defense.units() + " units");
     }
     new Smoothing(defense.sigma(), defense.samples());
+    Dtype dtype;
     try {
-      Dtype.parse(model.dtype());
+      dtype = Dtype.parse(model.dtype());
     } catch (IllegalArgumentException e) {
       throw bad(label, "it names the type " + ZipArchive.printable(model.dtype()));
+    }
+    if (manifest.arithmetic() != null) {
+      check(manifest.arithmetic(), dtype, defense.sigma() > 0, label);
+    }
+  }
+
+  private static void check(
+      BundleManifest.Arithmetic arithmetic, Dtype dtype, boolean smoothed, String label) {
+    Float32Precision clean;
+    Float32Precision noisy;
+    Dtype first;
+    try {
+      clean = Float32Precision.parse(arithmetic.float32Precision());
+      noisy = Float32Precision.parse(arithmetic.pseudoLabelPrecision());
+      first = Dtype.parse(arithmetic.pseudoLabelDtype());
+    } catch (IllegalArgumentException e) {
+      throw bad(label, "of its arithmetic: " + ZipArchive.printable(e.getMessage()));
+    }
+    boolean high = clean == Float32Precision.HIGH || noisy == Float32Precision.HIGH;
+    boolean two = first != dtype || noisy != clean;
+    if (high && dtype != Dtype.FLOAT32
+        || first != dtype && (first != Dtype.BFLOAT16 || dtype != Dtype.FLOAT32 || noisy != clean)
+        || noisy != clean && noisy != Float32Precision.HIGH
+        || two && !smoothed) {
+      throw bad(
+          label,
+          "its arithmetic does not fit: "
+              + dtype
+              + " at "
+              + clean
+              + ", pseudo-labels in "
+              + first
+              + " at "
+              + noisy
+              + (smoothed ? "" : ", without noise"));
     }
   }
 

@@ -1,5 +1,6 @@
 package io.github.igdefense.defense;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,13 +10,15 @@ import java.util.Map;
  * What {@code manifest.json} of a bundle says. Immutable.
  *
  * @param format {@link #FORMAT}
- * @param version {@link #VERSION}
+ * @param version {@link #VERSION}, or {@link #OLDEST_VERSION} without {@code arithmetic}
  * @param igdefense version of the writer
  * @param model the base model
  * @param preprocessing of decoded images, a name that {@code data.Preprocessing} knows
  * @param classNames one per class, or empty
  * @param defense settings of the defense
  * @param provenance where model and masks come from, free text by key
+ * @param arithmetic of its passes; null (and left out) where all compute in the model's type at
+ *     highest precision
  * @param entries the other entries of the archive by name
  */
 public record BundleManifest(
@@ -27,12 +30,19 @@ public record BundleManifest(
     @JsonProperty("class_names") List<String> classNames,
     @JsonProperty("defense") Defense defense,
     @JsonProperty("provenance") Map<String, String> provenance,
+    @JsonProperty("arithmetic") @JsonInclude(JsonInclude.Include.NON_NULL) Arithmetic arithmetic,
     @JsonProperty("entries") Map<String, Entry> entries) {
   /** What every bundle is called inside. */
   public static final String FORMAT = "igdefense-bundle";
 
-  /** The version that is written and read. */
-  public static final int VERSION = 1;
+  /** The newest version that is written and read. */
+  public static final int VERSION = 2;
+
+  /**
+   * The oldest version that is read; it knows no {@link Arithmetic}, and is written where there is
+   * none, so that older readers open what they can compute.
+   */
+  public static final int OLDEST_VERSION = 1;
 
   /** Copies lists and maps, in their order. */
   public BundleManifest {
@@ -91,6 +101,19 @@ public record BundleManifest(
       @JsonProperty("smoothing_sigma") double sigma,
       @JsonProperty("smoothing_samples") int samples,
       @JsonProperty("seed") long seed) {}
+
+  /**
+   * How the passes compute, where not all of it is the model's type at highest precision.
+   *
+   * @param float32Precision of float32 products: highest or high
+   * @param pseudoLabelDtype type of the noisy images' pass: the model's, or bfloat16
+   * @param pseudoLabelPrecision precision of that pass where it is float32: as float32Precision, or
+   *     high
+   */
+  public record Arithmetic(
+      @JsonProperty("float32_precision") String float32Precision,
+      @JsonProperty("pseudo_label_dtype") String pseudoLabelDtype,
+      @JsonProperty("pseudo_label_precision") String pseudoLabelPrecision) {}
 
   /**
    * An entry of the archive.

@@ -13,6 +13,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,6 +45,7 @@ public final class DefendedClassifier implements AutoCloseable {
   private final BundleManifest manifest;
   private final Preprocessing preprocessing;
   private final StagedNetwork network;
+  private final StagedNetwork noisyNetwork;
   private final IgDefense defense;
   private final DefendedNet nativeForm;
   private final int[][] retained;
@@ -59,34 +61,54 @@ public final class DefendedClassifier implements AutoCloseable {
     BundleManifest.Defense settings = manifest.defense();
     Dtype dtype = options.dtype() == null ? bundle.dtype() : options.dtype();
     this.network = bundle.network(dtype, options.engine());
+    StagedNetwork coarse = null;
     IgDefense wrapped = null;
     DefendedNet compiled = null;
     boolean done = false;
     try {
-      wrapped =
-          IgDefense.withImageNoise(
-              network, bundle.masks(), settings.temperature(), bundle.smoothing(), settings.seed());
-      compiled =
-          network
-              .compiled(model.height(), model.width())
-              .map(stages -> compile(stages, bundle))
-              .orElse(null);
+      coarse = bundle.pseudoLabelNetwork(network, options.engine()).orElse(null);
+      wrapped = defense(bundle, network, coarse);
+      compiled = compile(bundle, coarse);
+      this.noisyNetwork = coarse;
       this.defense = wrapped;
       this.nativeForm = compiled;
       this.slots = new ClassifierSlots(concurrency(options), this::workspace);
       done = true;
     } finally {
       if (!done) {
-        free(compiled, wrapped, network);
+        free(compiled, wrapped, coarse, network);
       }
     }
   }
 
-  private DefendedNet compile(CompiledStages stages, Bundle bundle) {
+  private static IgDefense defense(Bundle bundle, StagedNetwork network, StagedNetwork coarse) {
+    BundleManifest.Defense settings = bundle.manifest().defense();
+    IgDefense alone =
+        IgDefense.withImageNoise(
+            network, bundle.masks(), settings.temperature(), bundle.smoothing(), settings.seed());
+    if (coarse == null) {
+      return alone;
+    }
+    try (alone) {
+      return alone.withPseudoLabels(coarse);
+    }
+  }
+
+  /** One native call for everything; null where libtorch computes any of it. */
+  private DefendedNet compile(Bundle bundle, StagedNetwork coarse) {
+    BundleManifest.Model model = manifest.model();
+    Optional<CompiledStages> clean = network.compiled(model.height(), model.width());
+    Optional<CompiledStages> noisy =
+        coarse == null ? clean : coarse.compiled(model.height(), model.width());
+    if (clean.isEmpty() || noisy.isEmpty()) {
+      return null;
+    }
+    CompiledStages stages = clean.get();
     BundleManifest.Defense settings = manifest.defense();
     boolean smoothed = bundle.smoothing().enabled();
     return new DefendedNet(
         stages.net(),
+        coarse == null ? null : noisy.get().net(),
         stages.values()[network.layer(settings.layer()).stage()],
         stages.values()[stages.values().length - 1],
         network.head().weight(),
@@ -188,9 +210,13 @@ public final class DefendedClassifier implements AutoCloseable {
     return slots.count();
   }
 
-  /** What computes: {@code libtorch}, or our native engine with its arithmetic. */
+  /**
+   * What computes: {@code libtorch}, or our native engine with its arithmetic; and that of the
+   * noisy images, where it is another.
+   */
   public String engine() {
-    return network.engine();
+    return network.engine()
+        + (noisyNetwork == null ? "" : "; noisy images: " + noisyNetwork.engine());
   }
 
   /** Whether a call is one native function (else libtorch's operations, with garbage). */
@@ -390,7 +416,7 @@ public final class DefendedClassifier implements AutoCloseable {
    */
   @Override
   public void close() {
-    slots.close(() -> free(nativeForm, defense, network));
+    slots.close(() -> free(nativeForm, defense, noisyNetwork, network));
   }
 
   @Override

@@ -143,19 +143,19 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   }
 
   /**
-   * The same, the noisy images of the first pass computed by {@code bfloat16}; the clean images and
+   * The same, the noisy images of the first pass computed by {@code coarse}; the clean images and
    * the logits stay with this defense's network. Gradients flow through both, those of the first
-   * pass in bfloat16.
+   * pass in the coarse arithmetic.
    *
-   * @param bfloat16 the same model in bfloat16; not owned, must stay open
+   * @param coarse the same model in bfloat16, or in float32 at precision {@code high} beside this
+   *     network at {@code highest}; not owned, must stay open
    * @return a defense with masks of its own, to be closed like this one
    * @throws InputException without smoothing (then there is no noisy pass), or if the networks are
-   *     not one model in float32 and in bfloat16
+   *     not one model in these arithmetics
    */
-  public IgDefense withPseudoLabels(StagedNetwork bfloat16) {
+  public IgDefense withPseudoLabels(StagedNetwork coarse) {
     checkOpen();
-    return new IgDefense(
-        network, masks, temperature, smoothing, noise, fixedNoise, fusing, bfloat16);
+    return new IgDefense(network, masks, temperature, smoothing, noise, fixedNoise, fusing, coarse);
   }
 
   /**
@@ -198,7 +198,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         + ", k="
         + masks.keep()
         + smoothed
-        + (pseudoLabelNetwork == null ? "" : ", pseudo-labels in " + pseudoLabelDtype())
+        + (pseudoLabelNetwork == null ? "" : ", pseudo-labels in " + pseudoLabelArithmetic())
         + ")";
   }
 
@@ -235,6 +235,11 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   /** The arithmetic of the first pass: the network's, but for {@link #withPseudoLabels}. */
   public Dtype pseudoLabelDtype() {
     return pseudoLabelNetwork == null ? dtype() : pseudoLabelNetwork.dtype();
+  }
+
+  /** The same with the precision of float32 in effect, as {@link StagedNetwork#arithmetic}. */
+  public String pseudoLabelArithmetic() {
+    return (pseudoLabelNetwork == null ? network : pseudoLabelNetwork).arithmetic();
   }
 
   @Override

@@ -6,6 +6,7 @@ import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
@@ -17,14 +18,14 @@ import org.bytedeco.pytorch.Tensor;
  * How often the smoothed pass in one arithmetic gives the pseudo-label of another, for the same
  * noise.
  *
- * @param dtype the arithmetic judged
+ * @param arithmetic judged, as {@link StagedNetwork#arithmetic}
  * @param reference the one it is compared with
  * @param images compared
  * @param agreement share of images with the same pseudo-label, 0 to 1
  * @param largestDifference of a logit z, over the largest |z| of the reference
  */
 public record PseudoLabels(
-    Dtype dtype, Dtype reference, int images, double agreement, double largestDifference) {
+    String arithmetic, String reference, int images, double agreement, double largestDifference) {
 
   /**
    * Compares both on images. Costs one pass of n·n_s noisy images through each.
@@ -57,8 +58,8 @@ public record PseudoLabels(
       }
     }
     return new PseudoLabels(
-        other.dtype(),
-        network.dtype(),
+        other.arithmetic(),
+        network.arithmetic(),
         tally.images,
         (double) tally.same / tally.images,
         tally.most == 0 ? 0 : tally.largest / tally.most);
@@ -120,7 +121,7 @@ public record PseudoLabels(
         Locale.ROOT,
         "%s gives the pseudo-label of %s for %.2f %% of %d noisy images"
             + " (largest difference of a logit %.2g of the largest)",
-        dtype,
+        arithmetic,
         reference,
         100 * agreement,
         images,
@@ -132,21 +133,26 @@ public record PseudoLabels(
     if (!smoothing.enabled()) {
       throw new InputException(
           "expected smoothing with pseudo-labels in "
-              + other.dtype()
+              + other.arithmetic()
               + ": without noise both passes share one prefix; set a sigma above 0");
     }
-    if (network.dtype() != Dtype.FLOAT32 || other.dtype() != Dtype.BFLOAT16) {
+    boolean bfloat16 = network.dtype() == Dtype.FLOAT32 && other.dtype() == Dtype.BFLOAT16;
+    boolean high =
+        network.arithmetic().equals(Dtype.FLOAT32.toString())
+            && other.float32Precision() == Float32Precision.HIGH;
+    if (!bfloat16 && !high) {
       throw new InputException(
-          "expected a float32 network with pseudo-labels in bfloat16, got "
-              + network.dtype()
+          "expected a float32 network with pseudo-labels in bfloat16, or one at precision highest"
+              + " with pseudo-labels in float32 at high, got "
+              + network.arithmetic()
               + " and "
-              + other.dtype());
+              + other.arithmetic());
     }
     if (!network.architecture().equals(other.architecture())
         || !network.sha256().equals(other.sha256())
         || network.classCount() != other.classCount()) {
       throw new InputException(
-          "expected one model in float32 and bfloat16, got "
+          "expected one model in both arithmetics, got "
               + network.architecture()
               + " ("
               + network.sha256()

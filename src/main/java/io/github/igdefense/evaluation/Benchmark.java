@@ -72,6 +72,7 @@ public final class Benchmark {
   public void run() {
     listener.group("Network");
     listener.fact("engine_float32", models.float32().engine(), "engine, float32");
+    listener.fact("engine_float32_high", models.high().engine(), "engine, float32 at high");
     listener.fact("engine_bfloat16", models.bfloat16().engine(), "engine, bfloat16");
     put("gmac_per_image", models.macs() / GIGA, "GMAC", "work per image");
     measurePeaks();
@@ -145,7 +146,9 @@ public final class Benchmark {
               forward(models.smoothed(), x),
               forward(models.smoothedBfloat16(), x),
               forward(models.bfloat16(), x),
-              forward(models.eager(), x));
+              forward(models.eager(), x),
+              forward(models.high(), x),
+              forward(models.smoothedHigh(), x));
       double[] ratios = new double[works.size()];
       double[] seconds = new double[works.size()];
       if (batch == 1) {
@@ -163,12 +166,19 @@ public final class Benchmark {
         }
       }
       put("latency" + b + "_float32_ms", seconds[0] * MS, "ms", "base, float32");
+      put("latency" + b + "_float32_high_ms", seconds[6] * MS, "ms", "base, float32 at high");
       put("latency" + b + "_bfloat16_ms", seconds[4] * MS, "ms", "base, bfloat16");
       put("latency" + b + "_eager_ms", seconds[5] * MS, "ms", "libtorch eager, float32");
       put("ratio_defended" + b, ratios[1], "", "defended / base");
       put("ratio_smoothed" + b, ratios[2], "", "smoothed (n = 1) / base");
+      put("ratio_smoothed_high" + b, ratios[7], "", "smoothed, pseudo-labels at high / base");
       put("ratio_smoothed_bf16" + b, ratios[3], "", "smoothed, pseudo-labels in bfloat16 / base");
       put("speedup" + b + "_float32_vs_eager", ratios[5], "", "eager / base, float32");
+      put(
+          "speedup" + b + "_float32_high_vs_eager",
+          ratios[5] / ratios[6],
+          "",
+          "eager / base, float32 at high");
       put(
           "speedup" + b + "_bfloat16_vs_eager",
           ratios[5] / ratios[4],

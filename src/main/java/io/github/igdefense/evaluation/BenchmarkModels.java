@@ -12,6 +12,7 @@ import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Arrays;
@@ -19,9 +20,9 @@ import java.util.function.IntUnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * One model in all the forms that a benchmark compares: float32 and bfloat16, as libtorch's eager
- * mode computes it, and defended (random masks of the penultimate layer; time does not depend on
- * which units they keep).
+ * One model in all the forms that a benchmark compares: float32 (highest, high) and bfloat16, as
+ * libtorch's eager mode computes it, and defended (random masks of the penultimate layer; time does
+ * not depend on which units they keep).
  *
  * <p>Owns all of it until {@link #close}. Confined to one thread.
  */
@@ -30,11 +31,13 @@ public final class BenchmarkModels implements AutoCloseable {
 
   private final StagedNetwork float32;
   private final StagedNetwork bfloat16;
+  private final StagedNetwork high;
   private final EagerNetwork eager;
   private final Rng noise;
   private final IgDefense defended;
   private final IgDefense smoothed;
   private final IgDefense smoothedBfloat16;
+  private final IgDefense smoothedHigh;
   private final long seed;
 
   /**
@@ -59,6 +62,7 @@ public final class BenchmarkModels implements AutoCloseable {
             : EagerNetwork.open(architecture, checkpoint, Dtype.FLOAT32);
     this.float32 = open(architecture, checkpoint, width, seed, Dtype.FLOAT32);
     this.bfloat16 = open(architecture, checkpoint, width, seed, Dtype.BFLOAT16);
+    this.high = float32.withFloat32Precision(Float32Precision.HIGH);
     this.noise = new Rng(seed);
     MaskableLayer layer = float32.penultimate();
     ClassMasks masks =
@@ -74,6 +78,8 @@ public final class BenchmarkModels implements AutoCloseable {
         new IgDefense(
             float32, masks, temperature, new Smoothing(SIGMA, 1), NoiseSource.fresh(noise));
     this.smoothedBfloat16 = smoothed.withPseudoLabels(bfloat16);
+    this.smoothedHigh =
+        high.float32Precision() == Float32Precision.HIGH ? smoothed.withPseudoLabels(high) : null;
   }
 
   /** Classes of a network with random weights. */
@@ -98,6 +104,11 @@ public final class BenchmarkModels implements AutoCloseable {
     return bfloat16;
   }
 
+  /** The base model in float32 at precision high; the same as {@link #float32} in libtorch. */
+  public StagedNetwork high() {
+    return high;
+  }
+
   /** The base model layer by layer, float32. */
   public EagerNetwork eager() {
     return eager;
@@ -116,6 +127,11 @@ public final class BenchmarkModels implements AutoCloseable {
   /** The same with the noisy pass in bfloat16. */
   public IgDefense smoothedBfloat16() {
     return smoothedBfloat16;
+  }
+
+  /** The same with the noisy pass at precision high; {@link #smoothed} in libtorch. */
+  public IgDefense smoothedHigh() {
+    return smoothedHigh == null ? smoothed : smoothedHigh;
   }
 
   /** Multiply-accumulates of one image of the usual size. */
@@ -161,10 +177,14 @@ public final class BenchmarkModels implements AutoCloseable {
 
   @Override
   public void close() {
+    if (smoothedHigh != null) {
+      smoothedHigh.close();
+    }
     smoothedBfloat16.close();
     smoothed.close();
     defended.close();
     noise.close();
+    high.close();
     bfloat16.close();
     float32.close();
     eager.close();

@@ -25,10 +25,12 @@ public final class RequestedWork {
   public RequestedWork(BenchmarkModels models) {
     this.models = models;
     known.put("forward", x -> BenchmarkModels.forward(models.float32(), x));
+    known.put("high", x -> BenchmarkModels.forward(models.high(), x));
     known.put("bfloat16", x -> BenchmarkModels.forward(models.bfloat16(), x));
     known.put("eager", x -> BenchmarkModels.forward(models.eager(), x));
     known.put("defended", x -> BenchmarkModels.forward(models.defended(), x));
     known.put("smoothed", x -> BenchmarkModels.forward(models.smoothed(), x));
+    known.put("smoothed-high", x -> BenchmarkModels.forward(models.smoothedHigh(), x));
     known.put("smoothed-bf16", x -> BenchmarkModels.forward(models.smoothedBfloat16(), x));
     known.put("gradient", x -> BenchmarkModels.gradient(models.float32(), x));
   }

@@ -5,6 +5,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -39,7 +40,7 @@ public final class StudyRunner {
    * @param network the base model; not owned
    * @param store opened for this model; the base's adversarial images are kept beside its points,
    *     under the hash of what decides them
-   * @throws InputException for a model in less than float32
+   * @throws InputException for a model in less than float32 at highest precision
    */
   public StudyRunner(
       StagedNetwork network,
@@ -53,11 +54,12 @@ public final class StudyRunner {
     this.settings = settings;
     this.listener = listener;
     this.version = io.github.igdefense.tensor.Version.get();
-    if (network.dtype().bytes() < Dtype.FLOAT32.bytes()) {
+    if (network.dtype().bytes() < Dtype.FLOAT32.bytes()
+        || network.float32Precision() == Float32Precision.HIGH) {
       throw new InputException(
-          "expected float32 or float64 for a study, got "
-              + network.dtype()
-              + "; use --dtype float32");
+          "expected float32 at highest precision or float64 for a study, got "
+              + network.arithmetic()
+              + "; use --dtype float32 without --float32-precision");
     }
     Map<String, String> decides = parameters("base attacks", Map.of(), NOTHING);
     decides.put("model_sha256", network.sha256());
@@ -184,7 +186,7 @@ public final class StudyRunner {
     all.put("kind", kind);
     all.put("version", version);
     all.put("architecture", network.architecture());
-    all.put("dtype", network.dtype().toString());
+    all.put("dtype", network.arithmetic());
     all.put("data_sha256", images.sha256());
     all.put("images", Integer.toString(images.size()));
     all.put("on_base", keys(plans.onBase()));

@@ -58,7 +58,7 @@ public final class TuningCache {
     Map<String, String> key = new TreeMap<>();
     key.put("architecture", network.architecture());
     key.put("model_sha256", network.sha256());
-    key.put("dtype", network.dtype().toString());
+    key.put("dtype", network.arithmetic());
     key.put("engine", network.engine());
     key.put("image_size", Integer.toString(network.imageSize()));
     key.put("cpu", CpuTopology.modelName());

@@ -5,7 +5,6 @@ import io.github.igdefense.data.ImageBatches;
 import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
-import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -19,7 +18,7 @@ import org.bytedeco.pytorch.Tensor;
  * How well the top units of one arithmetic agree with those of another, on a sample of images and
  * units.
  *
- * @param dtype the arithmetic judged
+ * @param dtype the arithmetic judged, as {@link StagedNetwork#arithmetic}
  * @param reference the one it is compared with
  * @param images in the sample
  * @param units in the sample, evenly spaced
@@ -28,7 +27,7 @@ import org.bytedeco.pytorch.Tensor;
  * @param worst the same of the worst class
  */
 public record DtypeAgreement(
-    Dtype dtype, Dtype reference, int images, int units, int top, double overlap, double worst) {
+    String dtype, String reference, int images, int units, int top, double overlap, double worst) {
   private static final int IMAGES = 64;
   private static final int UNITS = 64;
 
@@ -67,8 +66,8 @@ public record DtypeAgreement(
       worst = Math.min(worst, (double) common / top);
     }
     return new DtypeAgreement(
-        network.dtype(),
-        reference.dtype(),
+        network.arithmetic(),
+        reference.arithmetic(),
         sample.size(),
         count,
         top,
@@ -139,7 +138,7 @@ public record DtypeAgreement(
       parameters.putAll(ranking.provenance().parameters());
     }
     Map<String, Object> figures = new LinkedHashMap<>();
-    figures.put("with", reference.toString());
+    figures.put("with", reference);
     figures.put("images", images);
     figures.put("units", units);
     figures.put("top", top);

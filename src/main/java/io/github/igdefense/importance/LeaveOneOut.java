@@ -180,7 +180,7 @@ public final class LeaveOneOut {
             images.size(),
             options.normalization().toString(),
             options.signed(),
-            network.dtype().toString(),
+            network.arithmetic(),
             options.batchSize(),
             blockSize,
             unitGroup,

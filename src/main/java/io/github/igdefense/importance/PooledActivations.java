@@ -203,7 +203,7 @@ public final class PooledActivations {
         Hashes.builder()
             .text(network.sha256())
             .text(network.architecture())
-            .text(network.dtype().toString())
+            .text(network.arithmetic())
             .text(images.sha256())
             .ints(images.size())
             .text(images.preprocessing())

@@ -291,7 +291,7 @@ public final class TopKRace {
             .model(network.architecture(), network.sha256())
             .data(images.name(), images.sha256(), images.size(), counts)
             .sums(options.normalization().toString(), false)
-            .computed(network.dtype().toString(), Version.get())
+            .computed(network.arithmetic(), Version.get())
             .seed(seed)
             .parameters(parameters)
             .build();

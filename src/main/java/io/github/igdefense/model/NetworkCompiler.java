@@ -12,6 +12,7 @@ import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.model.StagedNetwork.Step;
 import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,6 +62,7 @@ final class NetworkCompiler {
    * @param warnings handed on to {@link StagedNetwork#warnings}
    * @param notes handed on to {@link StagedNetwork#notes}
    * @param engine what is to compute the stages
+   * @param precision of float32 products there
    * @throws InputException where a batch normalisation's statistics give no finite scale
    */
   static StagedNetwork compile(
@@ -72,7 +74,8 @@ final class NetworkCompiler {
       String sha256,
       List<String> warnings,
       List<String> notes,
-      Engine engine) {
+      Engine engine,
+      Float32Precision precision) {
     NetworkCompiler compiler = new NetworkCompiler(state, dtype, device);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
@@ -82,7 +85,8 @@ final class NetworkCompiler {
               new long[] {most},
               Tensors.options(torch.ScalarType.Float),
               new MemoryFormatOptional());
-      StagedNetwork network = compiler.build(net, normalization, sha256, warnings, notes, engine);
+      StagedNetwork network =
+          compiler.build(net, normalization, sha256, warnings, notes, engine, precision);
       done = true;
       return network;
     } finally {
@@ -98,7 +102,8 @@ final class NetworkCompiler {
       String sha256,
       List<String> warnings,
       List<String> notes,
-      Engine engine) {
+      Engine engine,
+      Float32Precision precision) {
     List<StagedNetwork.Stage> stages = new ArrayList<>();
     List<List<CompiledBlock>> compiledStages = new ArrayList<>();
     ChannelActivation compiledTail = null;
@@ -161,9 +166,11 @@ final class NetworkCompiler {
                 List.copyOf(compiledStages),
                 compiledTail),
             dtype,
+            precision,
             device,
             net.inputChannels(),
-            engine));
+            engine),
+        precision);
   }
 
   /** 1/std (or −mean/std) [C] float32, kept; null without normalisation. */

@@ -5,6 +5,7 @@ import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.tensor.CompiledNet;
 import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -15,10 +16,10 @@ import org.bytedeco.pytorch.Tensor;
 
 /**
  * A network's stages in our native engine, compiled for each image size when it first comes (which
- * takes 6 bytes per parameter in float32, 2 in bfloat16, beside libtorch's own). There is none for
- * networks that the engine cannot run (on a CUDA device, float64, grouped convolutions, other
- * non-linearities than ReLU) and on machines without the instructions it needs: they run through
- * libtorch.
+ * takes 6 bytes per parameter in float32, 4 at precision {@code high}, 2 in bfloat16, beside
+ * libtorch's own). There is none for networks that the engine cannot run (on a CUDA device,
+ * float64, grouped convolutions, other non-linearities than ReLU) and on machines without the
+ * instructions it needs: they run through libtorch.
  *
  * <p>The system property {@value #PROPERTY}={@code libtorch} switches it off. Thread-safe; owns
  * native memory until {@link #close}.
@@ -75,14 +76,17 @@ final class NetworkEngine implements AutoCloseable {
    * The engine for a network, which owns the plan's scale and shift; or null where libtorch has to
    * run it, and these are freed.
    *
+   * @param float32 how exactly float32 numbers are multiplied
    * @throws InputException if the native engine is demanded and the network does not fit it
    */
-  static NetworkEngine of(Plan plan, Dtype dtype, Device device, int channels, Engine wanted) {
-    NetworkEngine engine =
-        new NetworkEngine(
-            plan,
-            dtype == Dtype.FLOAT32 ? CompiledNet.Precision.FLOAT32 : CompiledNet.Precision.BFLOAT16,
-            channels);
+  static NetworkEngine of(
+      Plan plan,
+      Dtype dtype,
+      Float32Precision float32,
+      Device device,
+      int channels,
+      Engine wanted) {
+    NetworkEngine engine = new NetworkEngine(plan, precision(dtype, float32), channels);
     boolean possible = dtype != Dtype.FLOAT64 && !device.isCuda() && engine.fits();
     boolean fast = !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
     if (wanted == Engine.NATIVE && possible || wanted == Engine.AUTO && possible && fast) {
@@ -97,11 +101,49 @@ final class NetworkEngine implements AutoCloseable {
     return null;
   }
 
+  private static CompiledNet.Precision precision(Dtype dtype, Float32Precision float32) {
+    if (dtype != Dtype.FLOAT32) {
+      return CompiledNet.Precision.BFLOAT16;
+    }
+    return float32 == Float32Precision.HIGH
+        ? CompiledNet.Precision.FLOAT32_HIGH
+        : CompiledNet.Precision.FLOAT32;
+  }
+
+  /**
+   * An engine of its own for the same float32 layers in another precision: shares their tensors,
+   * which must stay, and packs nothing yet.
+   */
+  NetworkEngine at(Float32Precision float32) {
+    return new NetworkEngine(
+        new Plan(
+            copy(plan.scale),
+            copy(plan.shift),
+            plan.stem,
+            plan.stemActivation,
+            plan.maxPool,
+            plan.stages,
+            plan.tail),
+        precision(Dtype.FLOAT32, float32),
+        channels);
+  }
+
+  private static Tensor copy(Tensor tensor) {
+    if (tensor == null) {
+      return null;
+    }
+    try (PointerScope scope = new PointerScope()) {
+      return Tensors.keep(tensor.clone());
+    }
+  }
+
   /** What computes, for provenance. */
   String description() {
-    return precision == CompiledNet.Precision.FLOAT32
-        ? "native, float32 as six bfloat16 products"
-        : "native, bfloat16";
+    return switch (precision) {
+      case FLOAT32 -> "native, float32 as six bfloat16 products";
+      case FLOAT32_HIGH -> "native, float32 as three bfloat16 products";
+      case BFLOAT16 -> "native, bfloat16";
+    };
   }
 
   private boolean fits() {

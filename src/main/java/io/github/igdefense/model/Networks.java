@@ -4,6 +4,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.tensor.CudaRuntime;
 import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -123,8 +124,26 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
+    return open(architecture, checkpoint, dtype, normalization, device, Float32Precision.HIGHEST);
+  }
+
+  /**
+   * The same with a choice of how exactly the native engine multiplies float32 numbers.
+   *
+   * @throws InputException as {@link #open(String, String, Dtype)}, or for {@code HIGH} with
+   *     another type than float32
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork open(
+      String architecture,
+      String checkpoint,
+      Dtype dtype,
+      String normalization,
+      Device device,
+      Float32Precision precision) {
     CudaRuntime.require(device);
-    return withFile(checkpoint, file -> open(architecture, file, dtype, normalization, device));
+    return withFile(
+        checkpoint, file -> open(architecture, file, dtype, normalization, device, precision));
   }
 
   /**
@@ -181,11 +200,17 @@ public final class Networks {
    */
   public static StagedNetwork open(
       String architecture, Path checkpoint, Dtype dtype, String normalization) {
-    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
+    return open(
+        architecture, checkpoint, dtype, normalization, Device.CPU, Float32Precision.HIGHEST);
   }
 
   private static StagedNetwork open(
-      String architecture, Path checkpoint, Dtype dtype, String normalization, Device device) {
+      String architecture,
+      Path checkpoint,
+      Dtype dtype,
+      String normalization,
+      Device device,
+      Float32Precision precision) {
     Architectures.check(architecture);
     if (!normalization.equals(InputNormalizations.AUTO)) {
       InputNormalizations.parse(normalization);
@@ -205,7 +230,14 @@ public final class Networks {
     }
     try {
       return build(
-          architecture, file.state(), dtype, normalization, file.sha256(), Engine.AUTO, device);
+          architecture,
+          file.state(),
+          dtype,
+          normalization,
+          file.sha256(),
+          Engine.AUTO,
+          device,
+          precision);
     } catch (InputException e) {
       throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
@@ -251,6 +283,37 @@ public final class Networks {
       String sha256,
       Engine engine,
       Device device) {
+    return build(
+        architecture,
+        state,
+        dtype,
+        normalization,
+        sha256,
+        engine,
+        device,
+        Float32Precision.HIGHEST);
+  }
+
+  /**
+   * The same with a choice of how exactly the native engine multiplies float32 numbers.
+   *
+   * @throws InputException as {@link #describe(String, StateDict)}, if the engine cannot run it, or
+   *     for {@code HIGH} with another type than float32
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
+   */
+  public static StagedNetwork build(
+      String architecture,
+      StateDict state,
+      Dtype dtype,
+      String normalization,
+      String sha256,
+      Engine engine,
+      Device device,
+      Float32Precision precision) {
+    if (precision == Float32Precision.HIGH && dtype != Dtype.FLOAT32) {
+      throw new InputException(
+          "expected the dtype float32 with float32 precision high, got " + dtype);
+    }
     CudaRuntime.require(device);
     NetworkDescription net = Architectures.describe(architecture, state);
     StateDictCheck check = StateDictCheck.of(net, state);
@@ -258,7 +321,7 @@ public final class Networks {
     Optional<InputNormalization> input =
         Architectures.normalization(normalization, net, state, notes);
     return NetworkCompiler.compile(
-        net, state, dtype, device, input, sha256, check.warnings(), notes, engine);
+        net, state, dtype, device, input, sha256, check.warnings(), notes, engine, precision);
   }
 
   /**
@@ -278,7 +341,8 @@ public final class Networks {
         "random",
         List.of(),
         List.of(),
-        Engine.AUTO);
+        Engine.AUTO,
+        Float32Precision.HIGHEST);
   }
 
   /**

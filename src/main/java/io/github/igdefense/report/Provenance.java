@@ -22,6 +22,8 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
  * @param imagesAsked images asked for
  * @param imagesUsed images that were there and used
  * @param dtype float32, float64 or bfloat16
+ * @param float32Precision highest, or high where the native engine multiplied float32 numbers in
+ *     three products; attacks are judged at highest in any case
  * @param engine what computed the network, such as libtorch
  * @param device cpu, or the GPU by name
  * @param threads threads used for computation
@@ -45,6 +47,7 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
   "imagesAsked",
   "imagesUsed",
   "dtype",
+  "float32Precision",
   "engine",
   "device",
   "threads",
@@ -68,6 +71,7 @@ public record Provenance(
     long imagesAsked,
     long imagesUsed,
     String dtype,
+    String float32Precision,
     String engine,
     String device,
     int threads,
@@ -97,6 +101,7 @@ public record Provenance(
     private long imagesAsked;
     private long imagesUsed;
     private String dtype;
+    private String float32Precision;
     private String engine;
     private String device;
     private int threads;
@@ -166,6 +171,12 @@ public record Provenance(
       return this;
     }
 
+    /** The precision of float32 products in effect. */
+    public Builder float32Precision(String precision) {
+      float32Precision = precision;
+      return this;
+    }
+
     /** Seed of all random draws. */
     public Builder seed(long seed) {
       this.seed = seed;
@@ -189,6 +200,7 @@ public record Provenance(
           imagesAsked,
           imagesUsed,
           dtype,
+          float32Precision,
           engine,
           device,
           threads,

@@ -52,7 +52,11 @@ final class ProvenanceTable {
     rows.put("Seed", "" + p.seed());
     rows.put(
         "Arithmetic",
-        joined(p.dtype(), p.device(), p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
+        joined(
+            p.dtype(),
+            "high".equals(p.float32Precision()) ? "precision high" : null,
+            p.device(),
+            p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
     rows.put("Computed by", p.engine());
     rows.put("Processor", p.cpu());
     rows.put(

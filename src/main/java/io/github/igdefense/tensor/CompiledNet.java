@@ -15,8 +15,9 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>A network is a list of values; value 0 is the input [C,H,W]. Build it with a {@link Builder},
  * then run it between any two values. With {@link Precision#FLOAT32} each number is split into
- * three bfloat16 parts, which hold all its bits, and six products are added in float32. An image's
- * results do not depend on the other images, their number or the threads.
+ * three bfloat16 parts, which hold all its bits, and six products are added in float32; with {@link
+ * Precision#FLOAT32_HIGH} two parts and three products. An image's results do not depend on the
+ * other images, their number or the threads.
  *
  * <p>Owns native memory until {@link #close}: packed weights, and working memory that is kept for
  * the next calls (all activations of 16 images per batch group in flight when gradients are
@@ -32,6 +33,8 @@ public final class CompiledNet implements AutoCloseable {
   public enum Precision {
     /** One product of numbers rounded to bfloat16. */
     BFLOAT16(1),
+    /** Three products of numbers split in two: 16 bits of mantissa. */
+    FLOAT32_HIGH(3),
     /** Six products of numbers split in three: float32. */
     FLOAT32(6);
 

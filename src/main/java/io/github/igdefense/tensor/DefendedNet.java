@@ -17,7 +17,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
  *
  * <p>A call of {@link #forward} crosses into native code once and makes no Java object: images and
  * results lie in a {@link Workspace}'s native memory. Values of an image depend neither on the
- * batch nor on the threads. Owns native memory until {@link #close}; the network must outlive it.
+ * batch nor on the threads. Owns native memory until {@link #close}; the networks must outlive it.
  * Threads: any number may call {@code forward} at the same time, each with a workspace of its own;
  * none may after {@code close}.
  */
@@ -36,6 +36,8 @@ public final class DefendedNet implements AutoCloseable {
   /**
    * A defended classifier.
    *
+   * @param noisyNet the same network in another precision, which computes the noisy images; null
+   *     for {@code net}, and without noise
    * @param layer value of the masked layer
    * @param last value that pooling and classifier follow
    * @param weight [K,U'] of the classifier
@@ -48,6 +50,7 @@ public final class DefendedNet implements AutoCloseable {
    */
   public DefendedNet(
       CompiledNet net,
+      CompiledNet noisyNet,
       int layer,
       int last,
       Tensor weight,
@@ -66,6 +69,7 @@ public final class DefendedNet implements AutoCloseable {
       Operands.check(
           IgdKernels.igd_jni_defended_create(
               net.handle(),
+              noisyNet == null ? 0 : noisyNet.handle(),
               layer,
               last,
               Tensors.address(weight.to(ScalarType.Float).contiguous()),

@@ -192,6 +192,40 @@ class CliBadInputTest {
             "--pseudo-label-dtype",
             "float64"),
         new Case(RANKED + "--pseudo-label-dtype int8", "'int8'"),
+        new Case(PREDICT + GOOD + "--float32-precision medium", "highest or high", "'medium'"),
+        new Case(
+            PREDICT + GOOD + "--dtype bfloat16 --float32-precision high",
+            "--float32-precision high",
+            "--dtype bfloat16"),
+        new Case(
+            EVAL + "--dtype float64 --float32-precision high",
+            "--float32-precision high",
+            "--dtype float64"),
+        new Case("bench --float32-precision high", "--float32-precision", "--tune"),
+        new Case("bench --tune --dtype float64 --float32-precision high", "--dtype float64"),
+        new Case(PREDICT + GOOD + "--pseudo-label-precision high", "--ranking"),
+        new Case(RANKED + "--pseudo-label-precision low", "highest or high", "'low'"),
+        new Case(RANKED + "--pseudo-label-precision high", "--smoothing-sigma", "above 0"),
+        new Case(
+            RANKED
+                + "--smoothing-sigma 0.1 --pseudo-label-precision high"
+                + " --pseudo-label-dtype bfloat16",
+            "--pseudo-label-precision high",
+            "got both"),
+        new Case(
+            RANKED + "--smoothing-sigma 0.1 --pseudo-label-precision high --dtype bfloat16",
+            "--pseudo-label-precision high",
+            "--dtype bfloat16"),
+        new Case(
+            RANKED
+                + "--smoothing-sigma 0.1 --float32-precision high"
+                + " --pseudo-label-precision highest",
+            "both the same",
+            "highest with high"),
+        new Case(
+            "compare --out OUT " + GOOD + "--ranking IN/rankings --pseudo-label-precision high",
+            "igd compare",
+            "export"),
         // The command line itself.
         new Case(PREDICT + GOOD + "--nothing", "--nothing", "--help"),
         new Case(PREDICT + GOOD + "stray", "stray"),

@@ -89,6 +89,61 @@ class ExportCliTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "--float32-precision high, high, float32, high",
+    "--pseudo-label-precision high, highest, float32, high",
+    "--pseudo-label-dtype bfloat16, highest, bfloat16, highest",
+    "--pseudo-label-dtype bfloat16 --float32-precision high, high, bfloat16, high"
+  })
+  void theArithmeticIsInTheManifest(
+      String options, String precision, String type, String pseudoLabels) throws Exception {
+    Path bundle = folder.resolve("model.igd");
+    Object[] line =
+        Stream.concat(
+                Stream.of("export", "--checkpoint", CliData.MODEL, "--ranking", ranking()),
+                Stream.concat(
+                    Stream.of("--smoothing-sigma", "4/255", "--out", bundle, "--json"),
+                    Stream.of(options.split(" "))))
+            .toArray();
+    JsonNode manifest = CliRun.ok(line).json().get("manifest");
+    assertThat(manifest.get("version").asInt()).isEqualTo(2);
+    JsonNode arithmetic = manifest.get("arithmetic");
+    assertThat(arithmetic.get("float32_precision").asText()).isEqualTo(precision);
+    assertThat(arithmetic.get("pseudo_label_dtype").asText()).isEqualTo(type);
+    assertThat(arithmetic.get("pseudo_label_precision").asText()).isEqualTo(pseudoLabels);
+    float[] x = Npz.open(Path.of(CliData.IMAGES.substring(4))).get("x").asFloat();
+    try (DefendedClassifier classifier = DefendedClassifier.open(bundle)) {
+      assertThat(classifier.classify(x).size()).isEqualTo(16);
+      assertThat(classifier.manifest().arithmetic().float32Precision()).isEqualTo(precision);
+    }
+  }
+
+  @Test
+  void whatIsTheDefaultLeavesTheBundleAsItWas() throws Exception {
+    Path bundle = folder.resolve("model.igd");
+    JsonNode manifest =
+        CliRun.ok(
+                "export",
+                "--checkpoint",
+                CliData.MODEL,
+                "--ranking",
+                ranking(),
+                "--float32-precision",
+                "highest",
+                "--pseudo-label-precision",
+                "highest",
+                "--pseudo-label-dtype",
+                "float32",
+                "--out",
+                bundle,
+                "--json")
+            .json()
+            .get("manifest");
+    assertThat(manifest.get("version").asInt()).isEqualTo(1);
+    assertThat(manifest.has("arithmetic")).isFalse();
+  }
+
   @Test
   void twoExportsAreEqualBytes() throws Exception {
     Path ranking = ranking();
@@ -129,7 +184,10 @@ class ExportCliTest {
         "--ranking RANKING --out OUT --class-names NAMES | a name for each of the 10 classes",
         "--ranking RANKING --out OUT --keep 0 | between 1 and",
         "--ranking RANKING --out OUT --arch torchscript | cannot be exported",
-        "--ranking RANKING --out OUT --pseudo-label-dtype bfloat16 | igd export computes",
+        "--ranking RANKING --out OUT --pseudo-label-dtype bfloat16 | --smoothing-sigma above 0",
+        "--ranking RANKING --out OUT --pseudo-label-precision high | --smoothing-sigma above 0",
+        "--ranking RANKING --out OUT --float32-precision high --dtype float64 | --dtype float64",
+        "--ranking RANKING --out OUT --float32-precision low | highest or high",
         "--ranking OUT --out OUT | OUT",
       })
   void badInputIsRefusedAndNothingWritten(String options, String message) throws Exception {

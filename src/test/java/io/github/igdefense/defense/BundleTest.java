@@ -36,6 +36,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class BundleTest {
+  private static final String ARITHMETIC =
+      "\"arithmetic\": {\"float32_precision\": \"high\", \"pseudo_label_dtype\": \"float32\","
+          + " \"pseudo_label_precision\": \"high\"}";
+
   private static final String MANIFEST = "manifest.json";
   private static final String HASH = "manifest.sha256";
   private static final String WEIGHTS = "weights.safetensors";
@@ -146,10 +150,64 @@ class BundleTest {
   @Test
   void anotherVersionIsNamed() throws Exception {
     refused(
-        withManifest(text -> text.replace("\"version\" : 1", "\"version\" : 2")),
-        "expected a bundle of version 1",
-        "got version 2",
+        withManifest(text -> text.replace("\"version\" : 1", "\"version\" : 3")),
+        "expected a bundle of version 1 or 2",
+        "got version 3",
         "export it again");
+    refused(
+        withManifest(text -> text.replace("\"version\" : 1", "\"version\" : 2")),
+        "version 2 lacks the field arithmetic");
+    refused(
+        withManifest(text -> text.replace("\"preprocessing\"", ARITHMETIC + ", \"preprocessing\"")),
+        "version 1 has the field arithmetic");
+  }
+
+  /** Readers that know no arithmetic know no version 2, and say so; all others still open. */
+  @Test
+  void onlyABundleOfAnArithmeticOfItsOwnIsOfVersion2() {
+    Smoothing smoothing = new Smoothing(0.02, 2);
+    assertThat(Bundles.of("layer4", smoothing).manifest().version()).isEqualTo(1);
+    BundleManifest.Arithmetic arithmetic =
+        new BundleManifest.Arithmetic("highest", "float32", "high");
+    Path file = folder.resolve("high.igd");
+    Bundle written = Bundles.of("layer4", smoothing, arithmetic).write(file);
+    Bundle read = Bundle.read(file);
+    assertThat(read.manifest()).isEqualTo(written.manifest());
+    assertThat(read.manifest().version()).isEqualTo(2);
+    assertThat(read.manifest().arithmetic()).isEqualTo(arithmetic);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      nullValues = "null",
+      value = {
+        "medium | float32 | high | expected float32 precision highest or high, got 'medium'",
+        "highest | int8 | highest | got 'int8'",
+        "highest | null | highest | of its arithmetic",
+        "highest | float64 | highest | does not fit",
+        "highest | bfloat16 | high | does not fit",
+        "high | float32 | highest | does not fit",
+      })
+  void anArithmeticThatCannotBeIsRefused(
+      String precision, String type, String pseudoLabels, String message) {
+    BundleManifest.Arithmetic arithmetic =
+        new BundleManifest.Arithmetic(precision, type, pseudoLabels);
+    assertThatThrownBy(() -> Bundles.of("layer4", new Smoothing(0.02, 2), arithmetic))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void pseudoLabelsApartNeedNoise() {
+    assertThatThrownBy(
+            () ->
+                Bundles.of(
+                    "layer4",
+                    Smoothing.NONE,
+                    new BundleManifest.Arithmetic("highest", "bfloat16", "highest")))
+        .isInstanceOf(InputException.class)
+        .hasMessageContaining("without noise");
   }
 
   @ParameterizedTest

@@ -45,6 +45,27 @@ final class Bundles {
     }
   }
 
+  /** The same weights and masks, the passes in this arithmetic. */
+  static Bundle of(String layer, Smoothing smoothing, BundleManifest.Arithmetic arithmetic) {
+    Bundle plain = of(layer, smoothing);
+    try (StagedNetwork network = Networks.open("rn18", "embedded:cifar10", Dtype.FLOAT32)) {
+      return Bundle.of(
+          network,
+          plain.weights(),
+          plain.masks(),
+          new Bundle.Settings(
+              32,
+              32,
+              Preprocessing.NONE,
+              NAMES,
+              IgDefense.DEFAULT_TEMPERATURE,
+              smoothing,
+              7,
+              plain.manifest().provenance(),
+              arithmetic));
+    }
+  }
+
   static Path file(Path folder, String layer, Smoothing smoothing) {
     Path file = folder.resolve(layer + smoothing.samples() + smoothing.enabled() + ".igd");
     of(layer, smoothing).write(file);

@@ -7,8 +7,11 @@ import static org.assertj.core.api.Assertions.within;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Preprocessing;
 import io.github.igdefense.model.Engine;
+import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Tensors;
 import java.awt.image.BufferedImage;
@@ -466,6 +469,138 @@ class DefendedClassifierTest {
         assertThat(got.logits(i)).containsExactly(expected.logits(i), within(0.3f));
         assertThat(got.logits(i)).isNotEqualTo(expected.logits(i));
       }
+    }
+  }
+
+  private Path inArithmetic(String layer, Smoothing smoothing, String... arithmetic) {
+    Path file = folder.resolve(layer + String.join("-", arithmetic) + ".igd");
+    Bundles.of(
+            layer,
+            smoothing,
+            new BundleManifest.Arithmetic(arithmetic[0], arithmetic[1], arithmetic[2]))
+        .write(file);
+    return file;
+  }
+
+  /** The second network only finds the pseudo-label: what {@link IgDefense} computes with both. */
+  @ParameterizedTest
+  @CsvSource({
+    "layer4, highest, float32, high", "layer4, highest, bfloat16, highest",
+    "layer4, high, bfloat16, high", "layer4, high, float32, high",
+    "layer2, highest, float32, high", "layer2, highest, bfloat16, highest"
+  })
+  void aBundleOfTwoArithmeticsSaysWhatTheDefenseSays(
+      String layer, String precision, String type, String pseudoLabels) {
+    Path file = inArithmetic(layer, TWO_DRAWS, precision, type, pseudoLabels);
+    Bundle bundle = Bundle.read(file);
+    Float32Precision clean = Float32Precision.parse(precision);
+    boolean two = !type.equals("float32") || !pseudoLabels.equals(precision);
+    float[] x = Bundles.images(70, 12);
+    try (DefendedClassifier classifier = DefendedClassifier.open(file, NATIVE);
+        StagedNetwork network =
+            Networks.build(
+                "rn18",
+                bundle.weights(),
+                Dtype.FLOAT32,
+                "none",
+                bundle.manifest().provenance().get("checkpoint_sha256"),
+                Engine.NATIVE,
+                Device.CPU,
+                clean);
+        StagedNetwork coarse =
+            type.equals("bfloat16")
+                ? bundle.network(Dtype.BFLOAT16, Engine.NATIVE)
+                : network.withFloat32Precision(Float32Precision.HIGH);
+        IgDefense alone =
+            IgDefense.withImageNoise(
+                network, bundle.masks(), IgDefense.DEFAULT_TEMPERATURE, TWO_DRAWS, 7);
+        IgDefense defense = two ? alone.withPseudoLabels(coarse) : alone;
+        PointerScope scope = new PointerScope()) {
+      assertThat(classifier.singleCrossing()).isTrue();
+      assertThat(classifier.engine().contains("; noisy images: native")).isEqualTo(two);
+      assertThat(classifier.engine())
+          .startsWith(
+              clean == Float32Precision.HIGH
+                  ? "native, float32 as three bfloat16 products"
+                  : "native, float32 as six bfloat16 products");
+      Classification got = classifier.classify(x);
+      IgDefense.Forward expected = defense.forward(Tensors.of(x, 70, 3, 32, 32));
+      float[] logits = Tensors.toFloats(expected.logits());
+      float[] first = Tensors.toFloats(expected.firstLogits());
+      for (int i = 0; i < 70; i++) {
+        int pseudo = 0;
+        for (int c = 1; c < 10; c++) {
+          pseudo = first[10 * i + c] > first[10 * i + pseudo] ? c : pseudo;
+        }
+        assertThat(got.pseudoLabel(i)).isEqualTo(pseudo);
+        assertThat(got.logits(i))
+            .containsExactly(Arrays.copyOfRange(logits, 10 * i, 10 * i + 10), within(1e-4f));
+      }
+      assertSame(classifier.classify(image(x, 69)), 0, got, 69);
+    }
+  }
+
+  @Test
+  void twoArithmeticsAreBitwiseTheSameInEightThreadsAndMakeNoGarbage() throws Exception {
+    Path file = inArithmetic("layer4", TWO_DRAWS, "highest", "float32", "high");
+    int n = 8;
+    float[] x = Bundles.images(n, 13);
+    ExecutorService pool = Executors.newFixedThreadPool(n);
+    try (DefendedClassifier classifier =
+        DefendedClassifier.open(file, NATIVE.withMaxConcurrency(n))) {
+      Classification expected = classifier.classify(x);
+      List<Future<Classification>> all = new ArrayList<>();
+      for (int t = 0; t < n; t++) {
+        float[] own = image(x, t);
+        all.add(
+            pool.submit(
+                () -> {
+                  Classification result = classifier.newResult(1);
+                  for (int i = 0; i < 3; i++) {
+                    classifier.classify(own, result);
+                  }
+                  return result;
+                }));
+      }
+      for (int t = 0; t < n; t++) {
+        assertSame(all.get(t).get(), 0, expected, t);
+      }
+      Classification result = classifier.newResult(1);
+      float[] one = image(x, 0);
+      classifier.warmUp(1);
+      var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+      long self = Thread.currentThread().getId();
+      long least = Long.MAX_VALUE;
+      for (int i = 0; i < 20; i++) {
+        long before = threads.getThreadAllocatedBytes(self);
+        classifier.classify(one, result);
+        least = Math.min(least, threads.getThreadAllocatedBytes(self) - before);
+      }
+      assertThat(least).isZero();
+    } finally {
+      pool.shutdown();
+    }
+  }
+
+  @Test
+  void libtorchComputesABundleOfPrecisionHighAtHighest() {
+    Path high = inArithmetic("layer4", TWO_DRAWS, "highest", "float32", "high");
+    Path half = inArithmetic("layer4", TWO_DRAWS, "highest", "bfloat16", "highest");
+    Path plain = Bundles.file(folder, "layer4", TWO_DRAWS);
+    ClassifierOptions libtorch = NATIVE.withEngine(Engine.LIBTORCH);
+    float[] x = Bundles.images(2, 14);
+    try (DefendedClassifier usual = DefendedClassifier.open(plain, libtorch);
+        DefendedClassifier sameHere = DefendedClassifier.open(high, libtorch);
+        DefendedClassifier mixed = DefendedClassifier.open(half, libtorch);
+        DefendedClassifier inDouble =
+            DefendedClassifier.open(half, libtorch.withDtype(Dtype.FLOAT64))) {
+      Classification expected = usual.classify(x);
+      assertSame(sameHere.classify(x), 1, expected, 1);
+      assertThat(sameHere.engine()).isEqualTo("libtorch");
+      assertThat(mixed.engine()).contains("; noisy images: libtorch");
+      assertThat(inDouble.engine()).isEqualTo("libtorch");
+      assertThat(mixed.classify(x).logits(0)).hasSize(10);
+      assertThat(inDouble.classify(x).logits(1)).containsExactly(expected.logits(1), within(1e-2f));
     }
   }
 }

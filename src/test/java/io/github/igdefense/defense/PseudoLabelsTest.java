@@ -10,9 +10,12 @@ import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.DifferentiableClassifier.ForwardPass;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
+import io.github.igdefense.model.Engine;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.model.StateDict;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
@@ -21,7 +24,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** The smoothed pass in bfloat16 beside a float32 one. */
+/** The smoothed pass in bfloat16, or float32 at precision high, beside a float32 one. */
 class PseudoLabelsTest {
   private static final Smoothing SMOOTHING = new Smoothing(4 / 255.0, 2);
   private static final int N = 14;
@@ -121,6 +124,56 @@ class PseudoLabelsTest {
 
   private static double loss(IgDefense defense, Tensor x, Tensor labels) {
     return Tensors.sum(LogitLosses.crossEntropy(labels).of(defense.logits(x)));
+  }
+
+  /** Built upon the native engine on any machine. */
+  @ParameterizedTest
+  @CsvSource({"true", "false"})
+  void precisionHighIsNearerThanBfloat16(boolean penultimate) {
+    StateDict state = Networks.checkpoint(Networks.EMBEDDED + "fashion-mnist").state();
+    try (StagedNetwork network =
+            Networks.build("rn18", state, Dtype.FLOAT32, "auto", "same", Engine.NATIVE);
+        StagedNetwork high = network.withFloat32Precision(Float32Precision.HIGH);
+        StagedNetwork half =
+            Networks.build("rn18", state, Dtype.BFLOAT16, "auto", "same", Engine.NATIVE);
+        ImageSet images = ImageSets.open("embedded:test").limit(100);
+        PointerScope scope = new PointerScope()) {
+      PseudoLabels found = PseudoLabels.compare(network, high, images, 64, SMOOTHING, 1);
+      PseudoLabels coarse = PseudoLabels.compare(network, half, images, 64, SMOOTHING, 1);
+      assertThat(found.agreement()).isGreaterThanOrEqualTo(0.99);
+      assertThat(found.largestDifference())
+          .isPositive()
+          .isLessThan(1e-3)
+          .isLessThan(coarse.largestDifference() / 20);
+      assertThat(found.toString()).startsWith("float32 (high) gives the pseudo-label of float32 ");
+
+      String layer = network.layers().get(network.layers().size() - (penultimate ? 1 : 2)).name();
+      try (IgDefense reference = defense(network, layer, 5);
+          IgDefense judged = reference.withPseudoLabels(high)) {
+        assertThat(judged.name()).contains("pseudo-labels in float32 (high)");
+        assertThat(judged.dtype()).isEqualTo(Dtype.FLOAT32);
+        Tensor x = images(network, N);
+        assertThat(distance(reference.logits(x), judged.logits(x))).isPositive().isLessThan(1e-4);
+        Tensor labels = reference.logits(x).argmax(new org.bytedeco.pytorch.LongOptional(1), false);
+        LossGradient expected = reference.lossGradient(x, LogitLosses.crossEntropy(labels));
+        LossGradient gradient = judged.lossGradient(x, LogitLosses.crossEntropy(labels));
+        double difference = distance(expected.gradient(), gradient.gradient());
+        // A ReLU whose input is nearly zero may open or close.
+        assertThat(difference).isLessThan(1e-2);
+        // Inside the network gradients are libtorch's, at highest.
+        assertThat(difference > 0).isEqualTo(penultimate);
+        assertThatThrownBy(() -> judged.withPseudoLabels(network))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("float32 and float32");
+      }
+      try (IgDefense atHigh = defense(high, layer, 5);
+          IgDefense mixed = atHigh.withPseudoLabels(half)) {
+        assertThat(mixed.name()).contains("pseudo-labels in bfloat16");
+        assertThatThrownBy(() -> atHigh.withPseudoLabels(network))
+            .isInstanceOf(InputException.class)
+            .hasMessageContaining("float32 (high) and float32");
+      }
+    }
   }
 
   @Test

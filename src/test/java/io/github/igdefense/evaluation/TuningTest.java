@@ -3,9 +3,12 @@ package io.github.igdefense.evaluation;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.github.igdefense.model.Engine;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.model.StateDict;
 import io.github.igdefense.tensor.Dtype;
+import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.NativeRuntime;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
@@ -57,6 +60,19 @@ class TuningTest {
             Map.of("cpu", "amodel_sha256", "", "b"))) {
       assertThat(cache.file(other)).isNotEqualTo(cache.file(key));
       assertThat(cache.read(other, warning -> {})).isEmpty();
+    }
+  }
+
+  @Test
+  void eachPrecisionHasAFileOfItsOwn() {
+    StateDict state = Networks.randomState(Networks.describe("rn18", 3, 4, 10), 1);
+    try (StagedNetwork highest =
+            Networks.build("rn18", state, Dtype.FLOAT32, "none", "x", Engine.NATIVE);
+        StagedNetwork high = highest.withFloat32Precision(Float32Precision.HIGH)) {
+      TuningCache cache = new TuningCache(folder);
+      cache.write(TuningCache.key(highest), SOME);
+      assertThat(TuningCache.key(high)).isNotEqualTo(TuningCache.key(highest));
+      assertThat(cache.read(TuningCache.key(high), warning -> {})).isEmpty();
     }
   }
 

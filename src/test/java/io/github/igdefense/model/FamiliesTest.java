@@ -62,7 +62,8 @@ class FamiliesTest {
           "test",
           List.of(),
           List.of(),
-          Engine.AUTO);
+          Engine.AUTO,
+          io.github.igdefense.tensor.Float32Precision.HIGHEST);
     }
 
     Tensor images(int count) {

@@ -109,7 +109,8 @@ class HtmlReportTest {
         .settings(new Settings(h, .1, h, h, h, 1, .01, 1, 1, Map.of(h, h)))
         .attack(new AttackDescription(h, h, h, Map.of(h, h)))
         .warning(Warning.note(h, h))
-        .provenance(new Provenance(h, h, h, h, h, h, h, h, h, h, h, 1, 1, h, h, h, 1, h, h, h, 1))
+        .provenance(
+            new Provenance(h, h, h, h, h, h, h, h, h, h, h, 1, 1, h, h, h, h, 1, h, h, h, 1))
         .classifier(
             ClassifierResult.builder(h)
                 .title(h)
