@@ -176,9 +176,9 @@ struct Pass {
     const Value& v = net->values[static_cast<size_t>(value)];
     return tape == nullptr ? nullptr : reinterpret_cast<uint8_t*>(tape) + v.tape_at;
   }
-  // Index of a row's signs.
+  // Index of a row's signs. x, as in row(): pixel, or pair if the value is paired.
   static int64_t sign(const Value& v, int64_t y, int64_t x, int64_t block) {
-    return ((y * v.w + x) * v.blocks + block) * kRows;
+    return ((y * v.columns + x) * v.blocks + block) * kRows;
   }
   RowLayout layout() const {
     return place == Place::kSingle ? single_layout(net->products) : batch_layout();
@@ -187,14 +187,14 @@ struct Pass {
   // First row of a pixel's block.
   int64_t row(const Value& v, int64_t y, int64_t x, int64_t block) const {
     if (place == Place::kSingle) {
-      return (block * v.positions + (y + 1) * (v.w + 2) + x + 1) * layout().row;
+      return (block * v.positions + (y + 1) * (v.columns + 2) + x + 1) * layout().row;
     }
-    return ((y * v.w + x) * v.blocks + block) * batch_block(net->products);
+    return ((y * v.columns + x) * v.blocks + block) * batch_block(net->products);
   }
 };
 
 double work_of(const Operation& op, const Value& out, double images) {
-  return images * static_cast<double>(out.h * out.w) *
+  return images * static_cast<double>(out.h * out.columns) *
          static_cast<double>(op.weights.out_channels * op.weights.in_blocks * kLanes * op.weights.taps);
 }
 
@@ -259,19 +259,28 @@ void load_patches(const Pass& p, const Operation& op, const Images& x) {
   });
 }
 
+// The pixel and the channel of a lane, channel and pixel index being below c and w; lanes of no channel: channel c or above.
+struct Lane {
+  int64_t x;
+  int64_t c;
+};
+Lane lane_of(const Value& v, int64_t column, int64_t block, int64_t lane) {
+  return v.paired ? Lane{2 * column + lane / 16, lane % 16} : Lane{column, block * kLanes + lane};
+}
+
 // Floats to planes; `mask`: only where that value's signs are set.
 void load_value(const Pass& p, int value, const Images& x, Bf16* to, const uint32_t* mask, bool normalise) {
   const Value& v = p.net->values[static_cast<size_t>(value)];
   const bool affine = normalise && !p.net->input_scale.empty();
   float lanes[kLanes];
   for (int64_t y = 0; y < v.h; ++y) {
-    for (int64_t xx = 0; xx < v.w; ++xx) {
+    for (int64_t xx = 0; xx < v.columns; ++xx) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         for (int r = 0; r < p.rows; ++r) {
           const int64_t at = p.row(v, y, xx, b) + r * (p.place == Place::kSingle ? 0 : kLanes);
           for (int64_t l = 0; l < kLanes; ++l) {
-            const int64_t c = b * kLanes + l;
-            float f = c < v.c ? x.data[r * x.n + c * x.c + y * x.h + xx * x.w] : 0.0f;
+            const auto [pixel, c] = lane_of(v, xx, b, l);
+            float f = c < v.c ? x.data[r * x.n + c * x.c + y * x.h + pixel * x.w] : 0.0f;
             if (affine && c < v.c) {
               f = f * p.net->input_scale[static_cast<size_t>(c)] + p.net->input_shift[static_cast<size_t>(c)];
             }
@@ -292,13 +301,17 @@ void store_value(const Pass& p, int value, float* y) {
   float lanes[kLanes];
   for (int r = 0; r < p.rows; ++r) {
     for (int64_t i = 0; i < v.h; ++i) {
-      for (int64_t j = 0; j < v.w; ++j) {
-        float* to = y + ((r * v.h + i) * v.w + j) * v.c;
+      float* to = y + (r * v.h + i) * v.w * v.c;
+      for (int64_t j = 0; j < v.columns; ++j) {
         for (int64_t b = 0; b < v.blocks; ++b) {
           p.kernels->row_load(from + p.row(v, i, j, b) + r * (p.place == Place::kSingle ? 0 : kLanes),
                               p.layout().plane, lanes);
-          const int64_t count = std::min(kLanes, v.c - b * kLanes);
-          memcpy(to + b * kLanes, lanes, static_cast<size_t>(count) * sizeof(float));
+          const int64_t count = v.paired ? v.c : std::min(kLanes, v.c - b * kLanes);
+          memcpy(to, lanes, static_cast<size_t>(count) * sizeof(float));
+          to += count;
+          if (!v.paired) continue;
+          memcpy(to, lanes + 16, static_cast<size_t>(count) * sizeof(float));
+          to += count;
         }
       }
     }
@@ -310,14 +323,14 @@ void store_value(const Pass& p, int value, float* y) {
 // f(first row, rows that follow each other, block, index of their signs in the batch layout) over all pixels of a value, shared among workers.
 template <typename F>
 void each_run(const Pass& p, const Value& v, const F& f) {
-  const double work = 4.0 * static_cast<double>(v.h * v.w * v.blocks * p.rows) * kProductsPerNanosecond;
+  const double work = 4.0 * static_cast<double>(v.h * v.columns * v.blocks * p.rows) * kProductsPerNanosecond;
   parallel(share(p.workers, work), v.h, [&](int64_t begin, int64_t end, int) {
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         if (p.place == Place::kSingle) {
-          f(p.row(v, y, 0, b), v.w, b, int64_t{0});
+          f(p.row(v, y, 0, b), v.columns, b, int64_t{0});
         } else {
-          for (int64_t x = 0; x < v.w; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
+          for (int64_t x = 0; x < v.columns; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
         }
       }
     }
@@ -552,7 +565,7 @@ void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_
                                static_cast<int32_t>(plan.taps.size()),
                                dense ? plan.positions : in.positions,
                                block * out.positions * position,
-                               dense ? 1 : op.stride,
+                               plan.step,
                                op.relu,
                                w.floats == nullptr ? nullptr : w.floats + block * block_elements,
                                panel,
@@ -836,16 +849,18 @@ class Backward {
     const Bf16* g = at(p_.from);
     float lanes[kLanes] = {};
     for (int r = 0; r < p_.rows; ++r) {
-      for (int64_t i = 0; i < v.h * v.w; ++i) {
+      for (int64_t i = 0; i < v.h * v.columns; ++i) {
+        const int64_t y = i / v.columns, column = i % v.columns;
         for (int64_t b = 0; b < v.blocks; ++b) {
           if (g != nullptr) {
-            p_.kernels->row_load(g + p_.row(v, i / v.w, i % v.w, b) + r * kLanes, p_.layout().plane, lanes);
+            p_.kernels->row_load(g + p_.row(v, y, column, b) + r * kLanes, p_.layout().plane, lanes);
           }
-          for (int64_t l = 0; l < std::min(kLanes, v.c - b * kLanes); ++l) {
-            const int64_t c = b * kLanes + l;
+          for (int64_t l = 0; l < kLanes; ++l) {
+            const auto [pixel, c] = lane_of(v, column, b, l);
+            if (c >= v.c) continue;
             float f = lanes[l];
             if (p_.from == 0 && !p_.net->input_scale.empty()) f *= p_.net->input_scale[static_cast<size_t>(c)];
-            grad_x[r * x.n + c * x.c + i / v.w * x.h + i % v.w * x.w] = f;
+            grad_x[r * x.n + c * x.c + y * x.h + pixel * x.w] = f;
           }
         }
       }
@@ -887,7 +902,6 @@ int add_value(igd_net* net, int64_t c, int64_t h, int64_t w, bool relu, int prod
   v.blocks = (c + kLanes - 1) / kLanes;
   v.relu = relu;
   v.producer = producer;
-  v.positions = (h + 2) * (w + 2) + kSlack;
   net->values.push_back(v);
   return static_cast<int>(net->values.size()) - 1;
 }
@@ -940,13 +954,70 @@ int gradient_needed_until(const igd_net* net, int value) {
   return -1;
 }
 
+// Which maps of up to 16 channels are held as pairs: those that all operations around them can read and write so.
+void pair_values(igd_net* net) {
+  for (size_t i = 0; i < net->values.size(); ++i) {
+    Value& v = net->values[i];
+    const bool patches = v.producer >= 0 && net->ops[static_cast<size_t>(v.producer)].kind == Kind::kPatches;
+    v.paired = v.c <= 16 && v.w % 2 == 0 && !patches && !from_pixels(net, static_cast<int>(i));
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    const auto not_paired = [&](int value) {
+      Value& v = net->values[static_cast<size_t>(value)];
+      changed = changed || v.paired;
+      v.paired = false;
+    };
+    for (const Operation& op : net->ops) {
+      const bool in = net->values[static_cast<size_t>(op.in)].paired;
+      const bool out = net->values[static_cast<size_t>(op.out)].paired;
+      const bool residual = op.residual >= 0 && net->values[static_cast<size_t>(op.residual)].paired;
+      if (op.kind == Kind::kMaxPool || (op.kind == Kind::kAffine && in != out)) {
+        not_paired(op.in);
+        not_paired(op.out);
+      }
+      if (op.kind != Kind::kConv) continue;
+      if (op.residual >= 0 && residual != out) {
+        not_paired(op.residual);
+        not_paired(op.out);
+      }
+      if (!out && op.stride == 1) not_paired(op.in);
+    }
+  }
+  for (Value& v : net->values) {
+    v.columns = v.paired ? v.w / 2 : v.w;
+    v.blocks = (v.lanes() + kLanes - 1) / kLanes;
+    v.positions = (v.h + 2) * (v.columns + 2) + kSlack;
+  }
+}
+
+void plan_operations(igd_net* net) {
+  const int products = net->products;
+  for (Operation& op : net->ops) {
+    const Value& in = net->values[static_cast<size_t>(op.in)];
+    const Value& out = net->values[static_cast<size_t>(op.out)];
+    if (out.paired) {
+      for (std::vector<float>* each : {&op.bias, &op.scale, &op.shift}) {
+        if (!each->empty()) std::copy_n(each->begin(), 16, each->begin() + 16);
+      }
+    }
+    if (op.kind != Kind::kConv) continue;
+    const Window window = window_of(in, out, op.kernel, op.stride, op.padding);
+    if (in.paired || out.paired) op.weights = pair_weights(op.weights, in, out, window, products);
+    op.batch = plan_batch(in, out, window, products);
+    op.single = plan_single(in, out, window, products);
+    op.dense = plan_dense(in, out, window, products, op.single);
+    op.backward = plan_backward(in, out, window, products);
+  }
+}
+
 // Places of all values in the kinds of slabs.
 void place_values(igd_net* net) {
   const int last = static_cast<int>(net->ops.size());
   Places reused, gradients;
   const auto size = [&](size_t i) {
     const Value& v = net->values[i];
-    return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.w * v.blocks * batch_block(net->products);
+    return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.columns * v.blocks * batch_block(net->products);
   };
   for (size_t i = 0; i < net->values.size(); ++i) {
     Value& v = net->values[i];
@@ -956,7 +1027,7 @@ void place_values(igd_net* net) {
     v.single_at = net->single;
     net->single += pixels ? 0 : round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
     v.reused_at = reused.place(size(i), v.producer, v.last_use < 0 ? last : v.last_use);
-    const int64_t rows = v.h * v.w * v.blocks * kRows;
+    const int64_t rows = v.h * v.columns * v.blocks * kRows;
     v.tape_at = net->taped;
     if (v.relu) net->taped += rows * static_cast<int64_t>(sizeof(uint32_t));
     if (v.producer >= 0 && net->ops[static_cast<size_t>(v.producer)].kind == Kind::kMaxPool) {
@@ -1105,12 +1176,6 @@ igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t k
   op.bias.assign(static_cast<size_t>(op.weights.out_blocks * igd::kLanes), 0.0f);
   std::copy(bias, bias + out_channels, op.bias.begin());
   op.out = igd::add_value(net, out_channels, h, w, relu != 0, index);
-  const Value& from = net->values[static_cast<size_t>(source)];
-  const Value& to = net->values[static_cast<size_t>(op.out)];
-  op.batch = igd::plan_batch(from, to, op.kernel, op.stride, op.padding, net->products);
-  op.single = igd::plan_single(from, to, op.kernel, op.stride, op.padding, net->products);
-  op.dense = igd::plan_dense(from, to, op.kernel, op.stride, op.padding, net->products, op.single);
-  op.backward = igd::plan_backward(from, to, op.kernel, op.stride, op.padding, net->products);
   igd::read_by(net, source, index);
   if (residual >= 0) igd::read_by(net, residual, index);
   *value = op.out;
@@ -1180,6 +1245,8 @@ igd_status igd_net_seal(igd_net* net) {
   const igd_status status = igd::unsealed("igd_net_seal", net);
   if (status != IGD_OK) return status;
   if (net->ops.empty()) return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_seal: the network has no operation");
+  igd::pair_values(net);
+  igd::plan_operations(net);
   igd::place_values(net);
   net->sealed = true;
   return IGD_OK;
@@ -1267,7 +1334,7 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
     for (Operation& op : net->ops) {
       if (op.kind == Kind::kConv) {
         op.transposed =
-            igd::transpose_weights(op.weights, net->values[static_cast<size_t>(op.in)].c, net->products);
+            igd::transpose_weights(op.weights, net->values[static_cast<size_t>(op.in)].lanes(), net->products);
       }
     }
   });

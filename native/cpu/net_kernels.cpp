@@ -109,24 +109,25 @@ inline void tiles_begin(int rows) {
 }
 inline void tiles_end() { _tile_release(); }
 
-#define IGD_LOAD_WEIGHTS(from)                            \
-  do {                                                    \
-    _tile_loadd(6, (from), 64);                           \
-    if (kHalves > 1) _tile_loadd(7, (from) + kTile, 64);  \
+// kMask: the halves of the output channels, bits 0 and 1.
+#define IGD_LOAD_WEIGHTS(from)                                     \
+  do {                                                             \
+    if ((kMask & 1) != 0) _tile_loadd(6, (from), 64);              \
+    if ((kMask & 2) != 0) _tile_loadd(7, (from) + kTile, 64);      \
   } while (0)
 #define IGD_LOAD_PIXELS(offset)                           \
   do {                                                    \
     _tile_loadd(4, a0 + (offset), bytes);                 \
     if (kPixels > 1) _tile_loadd(5, a1 + (offset), bytes); \
   } while (0)
-#define IGD_PRODUCTS()                                    \
-  do {                                                    \
-    _tile_dpbf16ps(0, 4, 6);                              \
-    if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);             \
-    if (kPixels > 1) {                                    \
-      _tile_dpbf16ps(2, 5, 6);                            \
-      if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);           \
-    }                                                     \
+#define IGD_PRODUCTS()                                             \
+  do {                                                             \
+    if ((kMask & 1) != 0) _tile_dpbf16ps(0, 4, 6);                 \
+    if ((kMask & 2) != 0) _tile_dpbf16ps(1, 4, 7);                 \
+    if (kPixels > 1) {                                             \
+      if ((kMask & 1) != 0) _tile_dpbf16ps(2, 5, 6);               \
+      if ((kMask & 2) != 0) _tile_dpbf16ps(3, 5, 7);               \
+    }                                                              \
   } while (0)
 
 // sums[m*2+half][row][out 16] over taps and input blocks.
@@ -135,6 +136,7 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
                        const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
                        int /*rows*/, float (*sums)[256]) {
   constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  constexpr int kMask = kHalves > 1 ? 3 : 1;
   const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
   _tile_zero(0);
   if (kHalves > 1) _tile_zero(1);
@@ -211,7 +213,7 @@ inline void sums_end(float (*sums)[256]) {
   }
 }
 // `between` runs after every product of parts.
-template <int kProducts, int kPixels, int kHalves, typename F>
+template <int kProducts, int kPixels, int kMask, typename F>
 inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*rows*/, float (*)[256],
                           const F& between) {
   constexpr int64_t plane = kTile;
@@ -378,12 +380,13 @@ inline void sums_begin(bool go_on, float (*sums)[256]) {
 }
 template <int kPixels, int kHalves>
 inline void sums_end(float (*)[256]) {}
-template <int kProducts, int kPixels, int kHalves, typename F>
+template <int kProducts, int kPixels, int kMask, typename F>
 inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int rows, float (*sums)[256],
                           const F& between) {
   for (int m = 0; m < kPixels; ++m) {
     const Bf16* high = m == 0 ? a0 : a1;
-    for (int half = 0; half < kHalves; ++half) {
+    for (int half = 0; half < 2; ++half) {
+      if ((kMask >> half & 1) == 0) continue;
       for (int64_t w = 0; w < kPlanes<kProducts>; ++w) {
         for (int64_t v = kPlanes<kProducts> - 1 - w; v >= 0; --v) {
           product(high + v * kTile, kLanes, b + (2 * w + half) * kTile, rows, sums[m * 2 + half]);

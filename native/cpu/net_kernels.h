@@ -27,11 +27,13 @@ struct Unit {
   int32_t taps_at;  // index of the first tap
 };
 
-// Weight tap, and the source offsets (elements) of the two pixels.
+// Weight tap, the source offsets (elements) of the two pixels, and the halves of the 32 output channels that have weights
+// other than 0 there (bit 0: the lower 16, bit 1: the upper; read in the batch layout, for wide blocks).
 struct Tap {
   int32_t tap;
   int32_t first;
   int32_t second;
+  int32_t halves;
 };
 
 // 16 neighbouring positions: the source position of the first, and the destination positions (-1: none).
