@@ -805,43 +805,58 @@ class Backward {
     at(op.in) = to;
   }
 
-  // Every row of the input collects what its patches got.
+  // Every row of the input collects what its patches got, in the order of the patches' rows. A few rows at a time, so
+  // that patches are read about once.
   void scatter_patches(const Operation& op, const Bf16* g, float* grad_x, const Images& x) {
+    constexpr int64_t kBand = 8;
     const Value& in = value(op.in);
     const Value& out = value(op.out);
-    const int64_t taps = op.kernel * op.kernel;
     const float* scale = p_.net->input_scale.empty() ? nullptr : p_.net->input_scale.data();
     const int64_t width = in.w + 2 * op.padding + op.stride;
     const double work = 8.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
     parallel(share(p_.workers, work * kProductsPerNanosecond / 10), in.h, [&](int64_t begin, int64_t end, int) {
-      std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
-      std::vector<float> sums(static_cast<size_t>(in.c * width));
-      for (int64_t y = begin; y < end; ++y) {
+      std::vector<float> patches(static_cast<size_t>(out.blocks * kLanes * out.w));  // [lane][column]
+      std::vector<float> sums(static_cast<size_t>(kBand * in.c * width));
+      for (int64_t from = begin; from < end; from += kBand) {
+        const int64_t to = std::min(end, from + kBand);
+        const int64_t first = std::max<int64_t>(0, from + op.padding - op.kernel + op.stride) / op.stride;
+        const int64_t last = std::min(out.h - 1, (to - 1 + op.padding) / op.stride);
         for (int r = 0; r < p_.rows; ++r) {
           std::fill(sums.begin(), sums.end(), 0.0f);
-          for (int64_t k = 0; k < op.kernel; ++k) {
-            const int64_t oy = y + op.padding - k;
-            if (oy < 0 || oy % op.stride != 0 || oy / op.stride >= out.h) continue;
-            for (int64_t ox = 0; ox < out.w; ++ox) {
-              for (int64_t b = 0; b < out.blocks; ++b) {
-                p_.kernels->row_load(g + p_.row(out, oy / op.stride, ox, b) + r * kLanes, p_.layout().plane,
-                                     patch.data() + b * kLanes);
-              }
+          for (int64_t oy = first; oy <= last; ++oy) {
+            for (int64_t b = 0; b < out.blocks; ++b) {
+              p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, out.blocks * batch_block(p_.net->products),
+                                     p_.layout().plane, out.w, patches.data() + b * kLanes * out.w, out.w});
+            }
+            for (int64_t k = 0; k < op.kernel; ++k) {
+              const int64_t y = oy * op.stride - op.padding + k;
+              if (y < from || y >= to) continue;
               for (int64_t c = 0; c < in.c; ++c) {
-                float* sum = sums.data() + c * width + ox * op.stride;
-                const float* part = patch.data() + c * taps + k * op.kernel;
-                for (int64_t i = 0; i < op.kernel; ++i) sum[i] += part[i];
+                for (int64_t i = 0; i < op.kernel; ++i) {
+                  add_column(patches.data() + ((c * op.kernel + k) * op.kernel + i) * out.w, out.w, op.stride,
+                             sums.data() + ((y - from) * in.c + c) * width + i);
+                }
               }
             }
           }
-          for (int64_t c = 0; c < in.c; ++c) {
-            const float f = scale == nullptr ? 1.0f : scale[c];
-            const float* sum = sums.data() + c * width + op.padding;
-            for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
+          for (int64_t y = from; y < to; ++y) {
+            for (int64_t c = 0; c < in.c; ++c) {
+              const float f = scale == nullptr ? 1.0f : scale[c];
+              const float* sum = sums.data() + ((y - from) * in.c + c) * width + op.padding;
+              for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
+            }
           }
         }
       }
     });
+  }
+
+  static void add_column(const float* part, int64_t count, int64_t stride, float* sum) {
+    if (stride == 1) {
+      for (int64_t i = 0; i < count; ++i) sum[i] += part[i];
+    } else {
+      for (int64_t i = 0; i < count; ++i) sum[i * stride] += part[i];
+    }
   }
 
   void store(float* grad_x, const Images& x) {

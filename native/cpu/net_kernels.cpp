@@ -87,6 +87,54 @@ inline Row row_gather(const float* values, const int32_t* offsets) {
           _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(high, zero), high, values, 4)};
 }
 
+// 16 vectors: number j of vector i and number i of vector j change places.
+inline void exchange(__m512 r[16]) {
+  __m512 t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      const __m512d low = _mm512_castps_pd(t[i + k]);
+      const __m512d high = _mm512_castps_pd(t[i + k + 2]);
+      r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  }
+  for (int k = 0; k < 4; ++k) {
+    t[k] = _mm512_shuffle_f32x4(r[k], r[k + 4], 0x88);
+    t[k + 4] = _mm512_shuffle_f32x4(r[k], r[k + 4], 0xdd);
+    t[k + 8] = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0x88);
+    t[k + 12] = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0xdd);
+  }
+  for (int k = 0; k < 8; ++k) {
+    r[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
+    r[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
+  }
+}
+// to[i][lane] = values[offsets[lane] + i], 0 where the offset is negative: 16 rows.
+inline void patches(const float* values, const int32_t* offsets, float (*to)[kLanes]) {
+  for (int half = 0; half < kLanes; half += 16) {
+    __m512 r[16];
+    for (int i = 0; i < 16; ++i) {
+      const int32_t at = offsets[half + i];
+      r[i] = at < 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(values + at);
+    }
+    exchange(r);
+    for (int i = 0; i < 16; ++i) _mm512_store_ps(to[i] + half, r[i]);
+  }
+}
+// to[lane * step + i] = rows[i][lane]: 16 rows.
+inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
+  for (int half = 0; half < kLanes; half += 16) {
+    __m512 r[16];
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_load_ps(rows[i] + half);
+    exchange(r);
+    for (int i = 0; i < 16; ++i) _mm512_storeu_ps(to + (half + i) * step, r[i]);
+  }
+}
+
 struct __attribute__((packed)) TileConfig {
   uint8_t palette;
   uint8_t start;
@@ -331,6 +379,15 @@ inline Row row_gather(const float* values, const int32_t* offsets) {
   return r;
 }
 
+inline void patches(const float* values, const int32_t* offsets, float (*to)[kLanes]) {
+  for (int i = 0; i < 16; ++i) row_to_floats(row_gather(values + i, offsets), to[i]);
+}
+inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
+  for (int i = 0; i < 16; ++i) {
+    for (int l = 0; l < kLanes; ++l) to[l * step + i] = rows[i][l];
+  }
+}
+
 inline void tiles_begin(int) {}
 inline void tiles_end() {}
 
@@ -479,11 +536,34 @@ void rows_map(const RowsMap& t) {
 
 template <int kProducts>
 void patch_rows(const PatchRows& t) {
-  for (int64_t i = 0; i < t.count; ++i) {
+  alignas(64) float rows[16][kLanes];
+  int64_t begin = 0;
+  for (; t.step == 1 && begin + 16 <= t.count; begin += 16) {
+    for (int64_t b = 0; b < t.blocks; ++b) {
+      patches(t.values + begin, t.offsets + b * kLanes, rows);
+      Bf16* to = t.out + begin * t.out_step + b * t.block_step;
+      for (int64_t i = 0; i < 16; ++i) row_write<kProducts>(row_floats(rows[i], rows[i] + 16), to + i * t.out_step, t.plane);
+    }
+  }
+  for (int64_t i = begin; i < t.count; ++i) {
     for (int64_t b = 0; b < t.blocks; ++b) {
       row_write<kProducts>(row_gather(t.values + i * t.step, t.offsets + b * kLanes),
                            t.out + i * t.out_step + b * t.block_step, t.plane);
     }
+  }
+}
+
+template <int kProducts>
+void lane_rows(const LaneRows& t) {
+  alignas(64) float rows[16][kLanes];
+  int64_t begin = 0;
+  for (; begin + 16 <= t.count; begin += 16) {
+    for (int64_t i = 0; i < 16; ++i) row_to_floats(row_read<kProducts>(t.in + (begin + i) * t.step, t.plane), rows[i]);
+    lanes(rows, t.out + begin, t.out_step);
+  }
+  for (; begin < t.count; ++begin) {
+    row_to_floats(row_read<kProducts>(t.in + begin * t.step, t.plane), rows[0]);
+    for (int64_t l = 0; l < kLanes; ++l) t.out[l * t.out_step + begin] = rows[0][l];
   }
 }
 
@@ -500,7 +580,7 @@ void row_load(const Bf16* row, int64_t plane, float* values) {
 template <int kProducts>
 NetKernels table() {
   return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, patch_rows<kProducts>,
-          row_store<kProducts>, row_load<kProducts>};
+          lane_rows<kProducts>, row_store<kProducts>, row_load<kProducts>};
 }
 
 }  // namespace

@@ -131,11 +131,22 @@ struct PatchRows {
   int64_t plane;
 };
 
+// Rows of one block as floats, exchanged: out[lane * out_step + i] is lane `lane` of the row at in + i * step.
+struct LaneRows {
+  const Bf16* in;
+  int64_t step;
+  int64_t plane;
+  int64_t count;
+  float* out;  // [32][out_step]
+  int64_t out_step;
+};
+
 struct NetKernels {
   void (*conv_batch)(const BatchConv& task);
   void (*conv_single)(const SingleConv& task);
   void (*rows_map)(const RowsMap& task);
   void (*patch_rows)(const PatchRows& task);
+  void (*lane_rows)(const LaneRows& task);
   // 32 floats <-> one row of planes.
   void (*row_store)(const float* values, Bf16* row, int64_t plane);
   void (*row_load)(const Bf16* row, int64_t plane, float* values);
