@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <new>
 
@@ -205,58 +206,63 @@ int share(int workers, double products, double rate = kProductsPerNanosecond) {
 
 // ---- input and output ----
 
-// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image.
-void load_patches(const Pass& p, const Operation& op, const Images& x) {
+// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image: rows [begin, end), to
+// `to` as if it were the place of the value's row `origin`.
+void patch_lines(const Pass& p, const Operation& op, const Images& x, int64_t begin, int64_t end, int64_t origin,
+                 Bf16* to) {
   const Value& in = p.net->values[static_cast<size_t>(op.in)];
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
   const float* scale = p.net->input_scale.empty() ? nullptr : p.net->input_scale.data();
   const float* shift = p.net->input_shift.empty() ? nullptr : p.net->input_shift.data();
-  Bf16* to = p.at(op.out);
   const bool single = p.place == Place::kSingle;
   const int64_t width = in.w + 2 * op.padding;
   const int64_t size = in.c * op.kernel * width;  // of the rows of one image that a row of patches needs
-  const double work = 2.0 * static_cast<double>(out.h * out.w * out.blocks * kLanes * p.rows);
-  parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h, [&](int64_t begin, int64_t end, int) {
-    const int64_t lanes = out.blocks * kLanes;
-    std::vector<float> rows(static_cast<size_t>(size));
-    std::vector<int32_t> offsets(static_cast<size_t>(lanes), -1);
-    for (int64_t q = 0; q < out.c; ++q) {
-      const int64_t t = q % (op.kernel * op.kernel);
-      const int64_t row = q / (op.kernel * op.kernel) * op.kernel + t / op.kernel;
-      offsets[static_cast<size_t>(q)] = static_cast<int32_t>(row * width + t % op.kernel);
-    }
-    for (int64_t y = begin; y < end; ++y) {
-      for (int r = 0; r < p.rows; ++r) {
-        for (int64_t c = 0; c < in.c; ++c) {
-          for (int64_t k = 0; k < op.kernel; ++k) {
-            const int64_t sy = y * op.stride - op.padding + k;
-            if (sy < 0 || sy >= in.h) {
-              std::fill_n(rows.data() + (c * op.kernel + k) * width, width, 0.0f);
-              continue;
-            }
-            float* row = rows.data() + (c * op.kernel + k) * width + op.padding;
-            const float* from = x.data + r * x.n + c * x.c + sy * x.h;
-            std::fill_n(row - op.padding, op.padding, 0.0f);
-            std::fill_n(row + in.w, op.padding, 0.0f);
-            for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
-            if (scale != nullptr) {
-              for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
-            }
+  const int64_t lanes = out.blocks * kLanes;
+  std::vector<float> rows(static_cast<size_t>(size));
+  std::vector<int32_t> offsets(static_cast<size_t>(lanes), -1);
+  for (int64_t q = 0; q < out.c; ++q) {
+    const int64_t t = q % (op.kernel * op.kernel);
+    const int64_t row = q / (op.kernel * op.kernel) * op.kernel + t / op.kernel;
+    offsets[static_cast<size_t>(q)] = static_cast<int32_t>(row * width + t % op.kernel);
+  }
+  for (int64_t y = begin; y < end; ++y) {
+    for (int r = 0; r < p.rows; ++r) {
+      for (int64_t c = 0; c < in.c; ++c) {
+        for (int64_t k = 0; k < op.kernel; ++k) {
+          const int64_t sy = y * op.stride - op.padding + k;
+          if (sy < 0 || sy >= in.h) {
+            std::fill_n(rows.data() + (c * op.kernel + k) * width, width, 0.0f);
+            continue;
+          }
+          float* row = rows.data() + (c * op.kernel + k) * width + op.padding;
+          const float* from = x.data + r * x.n + c * x.c + sy * x.h;
+          std::fill_n(row - op.padding, op.padding, 0.0f);
+          std::fill_n(row + in.w, op.padding, 0.0f);
+          for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
+          if (scale != nullptr) {
+            for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
           }
         }
-        const PatchRows task = {rows.data(),
-                                offsets.data(),
-                                out.blocks,
-                                out.w,
-                                op.stride,
-                                to + p.row(out, y, 0, 0) + (single ? 0 : r * kLanes),
-                                single ? p.layout().row : out.blocks * batch_block(p.net->products),
-                                single ? out.positions * p.layout().row : batch_block(p.net->products),
-                                p.layout().plane};
-        p.kernels->patch_rows(task);
       }
+      const PatchRows task = {rows.data(),
+                              offsets.data(),
+                              out.blocks,
+                              out.w,
+                              op.stride,
+                              to + p.row(out, y - origin, 0, 0) + (single ? 0 : r * kLanes),
+                              single ? p.layout().row : out.blocks * batch_block(p.net->products),
+                              single ? out.positions * p.layout().row : batch_block(p.net->products),
+                              p.layout().plane};
+      p.kernels->patch_rows(task);
     }
-  });
+  }
+}
+
+void load_patches(const Pass& p, const Operation& op, const Images& x) {
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  const double work = 2.0 * static_cast<double>(out.h * out.w * out.blocks * kLanes * p.rows);
+  parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h,
+           [&](int64_t begin, int64_t end, int) { patch_lines(p, op, x, begin, end, 0, p.at(op.out)); });
 }
 
 // The pixel and the channel of a lane, channel and pixel index being below c and w; lanes of no channel: channel c or above.
@@ -411,9 +417,16 @@ struct Planes {
   uint32_t* positive;
 };
 
-// A convolution of 16 images: strips of pixels by blocks of output channels.
+// What one worker does between the strips of a convolution: so patches are used while they are in a near cache.
+struct Between {
+  std::function<void(const Strip&)> before;
+  std::function<void(const Strip&)> after;
+  bool in_place = false;  // `before` puts every strip's sources at the beginning of the input
+};
+
+// A convolution of 16 images: strips of pixels by blocks of output channels. With `between`, one worker.
 void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, const float* bias,
-                const BatchPlan& plan, bool relu, double products) {
+                const BatchPlan& plan, bool relu, double products, const Between& between = {}) {
   const int64_t blocks = weights.out_blocks;
   const int64_t strips = static_cast<int64_t>(plan.strips.size());
   const int64_t steps = weights.taps * weights.in_blocks;
@@ -424,7 +437,8 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block = i % blocks;
       const Strip& strip = plan.strips[static_cast<size_t>(i / blocks)];
-      BatchConv task = {planes.in,
+      if (between.before && block == 0) between.before(strip);
+      BatchConv task = {planes.in + (plan.local && !between.in_place ? strip.source_begin : 0),
                         planes.out,
                         planes.addend,
                         planes.mask,
@@ -449,7 +463,7 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
         if (!chunks && blocks > 1) task.ahead[0] = {block_of(weights, (block + 1) % blocks, bias, p.net->products).packed, block_bytes};
         // Each block brings its share of the next strip's sources.
         const int64_t next = i / blocks + 1;
-        if (next < strips) {
+        if (next < strips && !between.in_place) {
           const Strip& following = plan.strips[static_cast<size_t>(next)];
           const int64_t from = std::max(strip.source_end, following.source_begin);
           const int64_t size = following.source_end - from;
@@ -458,14 +472,28 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
         }
       }
       p.kernels->conv_batch(task);
+      if (between.after && block == blocks - 1) between.after(strip);
     }
   });
+}
+
+// Whether patches and the convolution that reads them go together, strip by strip.
+bool strips_of_patches(const Pass& p, int patches) {
+  return p.place != Place::kSingle && p.workers == 1 && p.from == 0 && p.to != patches;
+}
+
+// The operation that makes the patches which `op` reads, if they go together; or nullptr.
+const Operation* patches_of(const Pass& p, const Operation& op) {
+  const int made = p.net->values[static_cast<size_t>(op.in)].producer;
+  if (made < 0 || !strips_of_patches(p, op.in)) return nullptr;
+  const Operation& before = p.net->ops[static_cast<size_t>(made)];
+  return before.kind == Kind::kPatches ? &before : nullptr;
 }
 
 void forward_op(const Pass& p, const Operation& op, const Images& x) {
   switch (op.kind) {
     case Kind::kPatches:
-      load_patches(p, op, x);
+      if (!strips_of_patches(p, op.out)) load_patches(p, op, x);
       return;
     case Kind::kAffine:
       affine(p, op);
@@ -479,7 +507,18 @@ void forward_op(const Pass& p, const Operation& op, const Images& x) {
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
   const Planes planes = {p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr,
                          p.positive(op.out)};
-  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows));
+  const Operation* patches = patches_of(p, op);
+  Between between;
+  if (patches != nullptr) {
+    const Value& in = p.net->values[static_cast<size_t>(op.in)];
+    const int64_t line = p.row(in, 1, 0, 0);
+    between.in_place = true;
+    between.before = [&, line](const Strip& strip) {
+      patch_lines(p, *patches, x, strip.source_begin / line, strip.source_end / line, strip.source_begin / line,
+                  p.at(op.in));
+    };
+  }
+  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows), between);
 }
 
 // The operations that lead from a value to another: those after from's producer up to to's.
@@ -727,8 +766,21 @@ class Backward {
         break;
     }
     const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i), nullptr};
-    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows));
-    at(op.in) = own(op.in);
+    const Operation* patches = patches_of(p_, op);
+    Between between;
+    int64_t scattered = 0;
+    if (patches != nullptr) {
+      between.after = [&](const Strip& strip) {
+        const int64_t complete = strip.row_end;  // rows of patches
+        const int64_t height = value(patches->in).h;
+        const int64_t to = complete == value(op.in).h ? height
+                                                      : std::min(height, complete * patches->stride - patches->padding);
+        if (to > scattered) scatter_lines(*patches, own(op.in), grad_x, x, scattered, to);
+        scattered = std::max(scattered, to);
+      };
+    }
+    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows), between);
+    if (patches == nullptr) at(op.in) = own(op.in);
   }
 
   // grad[v] += g * scale, and its mask if this was the last part.
@@ -808,47 +860,50 @@ class Backward {
   // Every row of the input collects what its patches got, in the order of the patches' rows. A few rows at a time, so
   // that patches are read about once.
   void scatter_patches(const Operation& op, const Bf16* g, float* grad_x, const Images& x) {
+    const double work = 8.0 * static_cast<double>(value(op.out).h * value(op.out).w * value(op.out).c * p_.rows);
+    parallel(share(p_.workers, work * kProductsPerNanosecond / 10), value(op.in).h,
+             [&](int64_t begin, int64_t end, int) { scatter_lines(op, g, grad_x, x, begin, end); });
+  }
+
+  void scatter_lines(const Operation& op, const Bf16* g, float* grad_x, const Images& x, int64_t begin, int64_t end) {
     constexpr int64_t kBand = 8;
     const Value& in = value(op.in);
     const Value& out = value(op.out);
     const float* scale = p_.net->input_scale.empty() ? nullptr : p_.net->input_scale.data();
     const int64_t width = in.w + 2 * op.padding + op.stride;
-    const double work = 8.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
-    parallel(share(p_.workers, work * kProductsPerNanosecond / 10), in.h, [&](int64_t begin, int64_t end, int) {
-      std::vector<float> patches(static_cast<size_t>(out.blocks * kLanes * out.w));  // [lane][column]
-      std::vector<float> sums(static_cast<size_t>(kBand * in.c * width));
-      for (int64_t from = begin; from < end; from += kBand) {
-        const int64_t to = std::min(end, from + kBand);
-        const int64_t first = std::max<int64_t>(0, from + op.padding - op.kernel + op.stride) / op.stride;
-        const int64_t last = std::min(out.h - 1, (to - 1 + op.padding) / op.stride);
-        for (int r = 0; r < p_.rows; ++r) {
-          std::fill(sums.begin(), sums.end(), 0.0f);
-          for (int64_t oy = first; oy <= last; ++oy) {
-            for (int64_t b = 0; b < out.blocks; ++b) {
-              p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, out.blocks * batch_block(p_.net->products),
-                                     p_.layout().plane, out.w, patches.data() + b * kLanes * out.w, out.w});
-            }
-            for (int64_t k = 0; k < op.kernel; ++k) {
-              const int64_t y = oy * op.stride - op.padding + k;
-              if (y < from || y >= to) continue;
-              for (int64_t c = 0; c < in.c; ++c) {
-                for (int64_t i = 0; i < op.kernel; ++i) {
-                  add_column(patches.data() + ((c * op.kernel + k) * op.kernel + i) * out.w, out.w, op.stride,
-                             sums.data() + ((y - from) * in.c + c) * width + i);
-                }
+    std::vector<float> patches(static_cast<size_t>(out.blocks * kLanes * out.w));  // [lane][column]
+    std::vector<float> sums(static_cast<size_t>(kBand * in.c * width));
+    for (int64_t from = begin; from < end; from += kBand) {
+      const int64_t to = std::min(end, from + kBand);
+      const int64_t first = std::max<int64_t>(0, from + op.padding - op.kernel + op.stride) / op.stride;
+      const int64_t last = std::min(out.h - 1, (to - 1 + op.padding) / op.stride);
+      for (int r = 0; r < p_.rows; ++r) {
+        std::fill(sums.begin(), sums.end(), 0.0f);
+        for (int64_t oy = first; oy <= last; ++oy) {
+          for (int64_t b = 0; b < out.blocks; ++b) {
+            p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, out.blocks * batch_block(p_.net->products),
+                                   p_.layout().plane, out.w, patches.data() + b * kLanes * out.w, out.w});
+          }
+          for (int64_t k = 0; k < op.kernel; ++k) {
+            const int64_t y = oy * op.stride - op.padding + k;
+            if (y < from || y >= to) continue;
+            for (int64_t c = 0; c < in.c; ++c) {
+              for (int64_t i = 0; i < op.kernel; ++i) {
+                add_column(patches.data() + ((c * op.kernel + k) * op.kernel + i) * out.w, out.w, op.stride,
+                           sums.data() + ((y - from) * in.c + c) * width + i);
               }
             }
           }
-          for (int64_t y = from; y < to; ++y) {
-            for (int64_t c = 0; c < in.c; ++c) {
-              const float f = scale == nullptr ? 1.0f : scale[c];
-              const float* sum = sums.data() + ((y - from) * in.c + c) * width + op.padding;
-              for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
-            }
+        }
+        for (int64_t y = from; y < to; ++y) {
+          for (int64_t c = 0; c < in.c; ++c) {
+            const float f = scale == nullptr ? 1.0f : scale[c];
+            const float* sum = sums.data() + ((y - from) * in.c + c) * width + op.padding;
+            for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
           }
         }
       }
-    });
+    }
   }
 
   static void add_column(const float* part, int64_t count, int64_t stride, float* sum) {
@@ -1019,10 +1074,11 @@ void plan_operations(igd_net* net) {
     if (op.kind != Kind::kConv) continue;
     const Window window = window_of(in, out, op.kernel, op.stride, op.padding);
     if (in.paired || out.paired) op.weights = pair_weights(op.weights, in, out, window, products);
-    op.batch = plan_batch(in, out, window, products);
+    const bool patches = in.producer >= 0 && net->ops[static_cast<size_t>(in.producer)].kind == Kind::kPatches;
+    op.batch = plan_batch(in, out, window, products, patches);
     op.single = plan_single(in, out, window, products);
     op.dense = plan_dense(in, out, window, products, op.single);
-    op.backward = plan_backward(in, out, window, products);
+    op.backward = plan_backward(in, out, window, products, patches);
   }
 }
 

@@ -54,12 +54,14 @@ struct Strip {
   int32_t end;
   int64_t source_begin;
   int64_t source_end;
+  int64_t row_end;  // the strip's last row of the destination, and 1
 };
 
 struct BatchPlan {
   std::vector<Unit> units;
   std::vector<Tap> taps;
   std::vector<Strip> strips;
+  bool local = false;  // taps count from the strip's source_begin
 };
 
 // Neighbouring positions that are copied together.
@@ -168,9 +170,10 @@ class SlabPool {
 
 // The window of a kernel of pixels. `in` may be paired if `out` is or the stride is 2.
 Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding);
-BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products);
+// `patches`: the input is patches, made strip by strip (the window is 1x1): strips that leave room for both.
+BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches = false);
 // From the output's pixels back to the input's.
-BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products);
+BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches = false);
 SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products);
 SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, int products, const SinglePlan& single);
 // Packed weights of the kernel of pixels, arranged for the window.

@@ -71,7 +71,7 @@ BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, c
       }
       i += two ? 2 : 1;
     }
-    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0};
+    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0, std::min(h, row + rows)};
     for (const Need& each : needs) {
       for (const auto& tap : each.taps) {
         strip.source_begin = std::min(strip.source_begin, tap.second * source_step);
@@ -115,9 +115,11 @@ Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stri
   return window;
 }
 
-BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products) {
-  return plan_pixels(out.h, out.columns, strip_rows(in, window.stride, products), in.blocks * batch_block(products),
-                     window.halves, [&](int64_t y, int64_t x) {
+BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches) {
+  const int64_t rows = strip_rows(in, (patches ? 2 : 1) * window.stride, products);
+  BatchPlan plan =
+      plan_pixels(out.h, out.columns, rows, in.blocks * batch_block(products), window.halves,
+                     [&](int64_t y, int64_t x) {
                        std::vector<std::pair<int32_t, int32_t>> taps;
                        for (int64_t t = 0; t < window.taps(); ++t) {
                          const int64_t sy = y * window.stride - window.padding + t / window.columns;
@@ -128,11 +130,23 @@ BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, in
                        }
                        return taps;
                      });
+  plan.local = patches;
+  for (const Strip& strip : plan.strips) {
+    if (!plan.local || strip.begin == strip.end) continue;
+    const Unit& last = plan.units[static_cast<size_t>(strip.end) - 1];
+    for (int32_t t = plan.units[static_cast<size_t>(strip.begin)].taps_at; t < last.taps_at + last.taps; ++t) {
+      plan.taps[static_cast<size_t>(t)].first -= static_cast<int32_t>(strip.source_begin);
+      plan.taps[static_cast<size_t>(t)].second -= static_cast<int32_t>(strip.source_begin);
+    }
+  }
+  return plan;
 }
 
-BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products) {
-  return plan_pixels(in.h, in.columns, window.stride * strip_rows(out, 1, products),
-                     out.blocks * batch_block(products), window.source_halves, [&](int64_t y, int64_t x) {
+BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches) {
+  const int64_t rows =
+      patches ? std::min(strip_rows(in, 2, products), strip_rows(out, 2, products)) : strip_rows(out, 1, products);
+  return plan_pixels(in.h, in.columns, window.stride * rows, out.blocks * batch_block(products), window.source_halves,
+                     [&](int64_t y, int64_t x) {
                        std::vector<std::pair<int32_t, int32_t>> taps;
                        for (int64_t t = 0; t < window.taps(); ++t) {
                          const int64_t sy = y + window.padding - t / window.columns;
