@@ -238,7 +238,11 @@ void patch_lines(const Pass& p, const Operation& op, const Images& x, int64_t be
           const float* from = x.data + r * x.n + c * x.c + sy * x.h;
           std::fill_n(row - op.padding, op.padding, 0.0f);
           std::fill_n(row + in.w, op.padding, 0.0f);
-          for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
+          if (x.w == 1) {
+            memcpy(row, from, static_cast<size_t>(in.w) * sizeof(float));
+          } else {
+            for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
+          }
           if (scale != nullptr) {
             for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
           }
@@ -424,9 +428,13 @@ struct Between {
   bool in_place = false;  // `before` puts every strip's sources at the beginning of the input
 };
 
-// A convolution of 16 images: strips of pixels by blocks of output channels. With `between`, one worker.
+// Operations in turn go down and up, so that each begins where the one before it ended.
+bool upwards(const igd_net* net, const Operation& op) { return (&op - net->ops.data()) % 2 == 0; }
+
+// A convolution of 16 images: strips of pixels by blocks of output channels, downwards or upwards. With `between`, one
+// worker.
 void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, const float* bias,
-                const BatchPlan& plan, bool relu, double products, const Between& between = {}) {
+                const BatchPlan& plan, bool relu, double products, bool upwards, const Between& between = {}) {
   const int64_t blocks = weights.out_blocks;
   const int64_t strips = static_cast<int64_t>(plan.strips.size());
   const int64_t steps = weights.taps * weights.in_blocks;
@@ -436,7 +444,8 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
   parallel(share(p.workers, products), strips * blocks, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block = i % blocks;
-      const Strip& strip = plan.strips[static_cast<size_t>(i / blocks)];
+      const auto number = [&](int64_t n) { return static_cast<size_t>(upwards ? strips - 1 - n : n); };
+      const Strip& strip = plan.strips[number(i / blocks)];
       if (between.before && block == 0) between.before(strip);
       BatchConv task = {planes.in + (plan.local && !between.in_place ? strip.source_begin : 0),
                         planes.out,
@@ -464,9 +473,9 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
         // Each block brings its share of the next strip's sources.
         const int64_t next = i / blocks + 1;
         if (next < strips && !between.in_place) {
-          const Strip& following = plan.strips[static_cast<size_t>(next)];
-          const int64_t from = std::max(strip.source_end, following.source_begin);
-          const int64_t size = following.source_end - from;
+          const Strip& following = plan.strips[number(next)];
+          const int64_t from = upwards ? following.source_begin : std::max(strip.source_end, following.source_begin);
+          const int64_t size = (upwards ? std::min(strip.source_begin, following.source_end) : following.source_end) - from;
           const int64_t at = size * block / blocks;
           task.ahead[1] = {planes.in + from + at, (size * (block + 1) / blocks - at) * static_cast<int64_t>(sizeof(Bf16))};
         }
@@ -518,7 +527,8 @@ void forward_op(const Pass& p, const Operation& op, const Images& x) {
                   p.at(op.in));
     };
   }
-  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows), between);
+  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows),
+             patches == nullptr && upwards(p.net, op), between);
 }
 
 // The operations that lead from a value to another: those after from's producer up to to's.
@@ -779,7 +789,8 @@ class Backward {
         scattered = std::max(scattered, to);
       };
     }
-    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows), between);
+    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows),
+               patches == nullptr && upwards(p_.net, op), between);
     if (patches == nullptr) at(op.in) = own(op.in);
   }
 

@@ -17,6 +17,9 @@ namespace {
 // Sources of a strip, so that they, the next strip's and the weights at hand fit a usual second-level cache (2 MB).
 constexpr int64_t kStripBytes = 800 * 1024;
 
+// With one output block nothing of a strip is read again, so it is shorter: its edges follow its middle sooner.
+constexpr int64_t kShort = 4;
+
 // A destination pixel: its taps and their sources (pixel numbers), in the order of the taps.
 struct Need {
   int32_t pixel;
@@ -116,7 +119,7 @@ Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stri
 }
 
 BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches) {
-  const int64_t rows = strip_rows(in, (patches ? 2 : 1) * window.stride, products);
+  const int64_t rows = strip_rows(in, (patches ? 2 : 1) * (out.blocks == 1 ? kShort : 1) * window.stride, products);
   BatchPlan plan =
       plan_pixels(out.h, out.columns, rows, in.blocks * batch_block(products), window.halves,
                      [&](int64_t y, int64_t x) {
@@ -143,8 +146,9 @@ BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, in
 }
 
 BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches) {
-  const int64_t rows =
-      patches ? std::min(strip_rows(in, 2, products), strip_rows(out, 2, products)) : strip_rows(out, 1, products);
+  const int64_t shorter = in.blocks == 1 ? kShort : 1;
+  const int64_t rows = patches ? std::min(strip_rows(in, 2, products), strip_rows(out, 2, products))
+                               : strip_rows(out, shorter, products);
   return plan_pixels(in.h, in.columns, window.stride * rows, out.blocks * batch_block(products), window.source_halves,
                      [&](int64_t y, int64_t x) {
                        std::vector<std::pair<int32_t, int32_t>> taps;
