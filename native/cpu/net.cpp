@@ -195,7 +195,8 @@ struct Pass {
 };
 
 double work_of(const Operation& op, const Value& out, double images) {
-  return images * static_cast<double>(out.h * out.columns) *
+  // Between pairs, a half of the weights, or more, is zero.
+  return (out.paired ? 0.5 : 1.0) * images * static_cast<double>(out.h * out.columns) *
          static_cast<double>(op.weights.out_channels * op.weights.in_blocks * kLanes * op.weights.taps);
 }
 
@@ -206,8 +207,8 @@ int share(int workers, double products, double rate = kProductsPerNanosecond) {
 
 // ---- input and output ----
 
-// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image: rows [begin, end), to
-// `to` as if it were the place of the value's row `origin`.
+// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image: rows [begin, end),
+// to `to` as if it were the place of the value's row `origin`.
 void patch_lines(const Pass& p, const Operation& op, const Images& x, int64_t begin, int64_t end, int64_t origin,
                  Bf16* to) {
   const Value& in = p.net->values[static_cast<size_t>(op.in)];
@@ -269,7 +270,7 @@ void load_patches(const Pass& p, const Operation& op, const Images& x) {
            [&](int64_t begin, int64_t end, int) { patch_lines(p, op, x, begin, end, 0, p.at(op.out)); });
 }
 
-// The pixel and the channel of a lane, channel and pixel index being below c and w; lanes of no channel: channel c or above.
+// The pixel's column and the channel of a lane; v.c or above if it holds no channel.
 struct Lane {
   int64_t x;
   int64_t c;
@@ -340,7 +341,9 @@ void each_run(const Pass& p, const Value& v, const F& f) {
         if (p.place == Place::kSingle) {
           f(p.row(v, y, 0, b), v.columns, b, int64_t{0});
         } else {
-          for (int64_t x = 0; x < v.columns; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
+          for (int64_t x = 0; x < v.columns; ++x) {
+            f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
+          }
         }
       }
     }
@@ -475,7 +478,8 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
         if (next < strips && !between.in_place) {
           const Strip& following = plan.strips[number(next)];
           const int64_t from = upwards ? following.source_begin : std::max(strip.source_end, following.source_begin);
-          const int64_t size = (upwards ? std::min(strip.source_begin, following.source_end) : following.source_end) - from;
+          const int64_t to = upwards ? std::min(strip.source_begin, following.source_end) : following.source_end;
+          const int64_t size = to - from;
           const int64_t at = size * block / blocks;
           task.ahead[1] = {planes.in + from + at, (size * (block + 1) / blocks - at) * static_cast<int64_t>(sizeof(Bf16))};
         }

@@ -8,8 +8,9 @@
 //   single  one image: [block][position][plane][channel 32], positions being the pixels of the map with a
 //           border of one zero pixel. A tile's rows are neighbouring positions.
 // Both add up in the same order, so that an image's values are bitwise the same in either and in any batch.
-// Maps of up to 16 channels are held as pairs where the operations around them allow it: two neighbouring pixels of a row
-// are one pixel of 32 lanes (16 channels of the left one, then 16 of the right one), and the map has half the columns.
+// Maps of up to 16 channels are held as pairs where the operations around them allow it: two neighbouring pixels of a
+// row are one pixel of 32 lanes (16 channels of the left one, then 16 of the right one), and the map has half the
+// columns.
 #ifndef IGD_CPU_NET_H_
 #define IGD_CPU_NET_H_
 
@@ -122,8 +123,8 @@ struct Window {
   int64_t columns = 1;  // of the kernel
   int64_t step = 1;     // columns of the source per column of the destination
   int64_t first = 0;    // source column of the kernel's first one, for destination column 0
-  // By kernel column: the halves of a destination's lanes that it reaches, and, for the gradient, of a source's (bits as
-  // in Tap).
+  // By kernel column: the halves of a destination's lanes that it reaches, and, for the gradient, of a source's (bits
+  // as in Tap).
   std::vector<int32_t> halves;
   std::vector<int32_t> source_halves;
   int64_t taps() const { return kernel * columns; }

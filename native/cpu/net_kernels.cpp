@@ -542,7 +542,9 @@ void patch_rows(const PatchRows& t) {
     for (int64_t b = 0; b < t.blocks; ++b) {
       patches(t.values + begin, t.offsets + b * kLanes, rows);
       Bf16* to = t.out + begin * t.out_step + b * t.block_step;
-      for (int64_t i = 0; i < 16; ++i) row_write<kProducts>(row_floats(rows[i], rows[i] + 16), to + i * t.out_step, t.plane);
+      for (int64_t i = 0; i < 16; ++i) {
+        row_write<kProducts>(row_floats(rows[i], rows[i] + 16), to + i * t.out_step, t.plane);
+      }
     }
   }
   for (int64_t i = begin; i < t.count; ++i) {

@@ -27,8 +27,8 @@ struct Unit {
   int32_t taps_at;  // index of the first tap
 };
 
-// Weight tap, the source offsets (elements) of the two pixels, and the halves of the 32 output channels that have weights
-// other than 0 there (bit 0: the lower 16, bit 1: the upper; read in the batch layout, for wide blocks).
+// Weight tap, the source offsets (elements) of the two pixels, and the halves of the 32 output channels that have
+// weights other than 0 there (bit 0: the lower 16, bit 1: the upper; read in the batch layout, for wide blocks).
 struct Tap {
   int32_t tap;
   int32_t first;

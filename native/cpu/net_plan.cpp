@@ -120,19 +120,18 @@ Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stri
 
 BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches) {
   const int64_t rows = strip_rows(in, (patches ? 2 : 1) * (out.blocks == 1 ? kShort : 1) * window.stride, products);
-  BatchPlan plan =
-      plan_pixels(out.h, out.columns, rows, in.blocks * batch_block(products), window.halves,
-                     [&](int64_t y, int64_t x) {
-                       std::vector<std::pair<int32_t, int32_t>> taps;
-                       for (int64_t t = 0; t < window.taps(); ++t) {
-                         const int64_t sy = y * window.stride - window.padding + t / window.columns;
-                         const int64_t sx = x * window.step + window.first + t % window.columns;
-                         if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.columns) continue;
-                         if (window.halves[static_cast<size_t>(t % window.columns)] == 0) continue;
-                         taps.emplace_back(static_cast<int32_t>(t), static_cast<int32_t>(sy * in.columns + sx));
-                       }
-                       return taps;
-                     });
+  BatchPlan plan = plan_pixels(
+      out.h, out.columns, rows, in.blocks * batch_block(products), window.halves, [&](int64_t y, int64_t x) {
+        std::vector<std::pair<int32_t, int32_t>> taps;
+        for (int64_t t = 0; t < window.taps(); ++t) {
+          const int64_t sy = y * window.stride - window.padding + t / window.columns;
+          const int64_t sx = x * window.step + window.first + t % window.columns;
+          if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.columns) continue;
+          if (window.halves[static_cast<size_t>(t % window.columns)] == 0) continue;
+          taps.emplace_back(static_cast<int32_t>(t), static_cast<int32_t>(sy * in.columns + sx));
+        }
+        return taps;
+      });
   plan.local = patches;
   for (const Strip& strip : plan.strips) {
     if (!plan.local || strip.begin == strip.end) continue;
@@ -175,8 +174,8 @@ SinglePlan plan_single(const Value& in, const Value& out, const Window& window, 
     const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
     plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
   }
-  // Either tiles of neighbouring pixels of one row, the last one reaching back (or, in a row shorter than a tile, on), or
-  // tiles that run through the border into the next row, if it begins a whole number of steps on; whichever are fewer.
+  // Either tiles of neighbouring pixels of one row, the last one reaching back (or, in a row shorter than a tile, on),
+  // or tiles that run through the border into the next row, if it begins a whole number of steps on; whichever are fewer.
   const int64_t per_row = (out.columns + kRows - 1) / kRows;
   const int64_t line = window.stride * width / window.step;  // steps from a row to the next
   const bool runs = window.stride * width % window.step == 0 && line >= out.columns;
