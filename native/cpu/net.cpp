@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <new>
 
@@ -176,9 +177,9 @@ struct Pass {
     const Value& v = net->values[static_cast<size_t>(value)];
     return tape == nullptr ? nullptr : reinterpret_cast<uint8_t*>(tape) + v.tape_at;
   }
-  // Index of a row's signs.
+  // Index of a row's signs. x, as in row(): pixel, or pair if the value is paired.
   static int64_t sign(const Value& v, int64_t y, int64_t x, int64_t block) {
-    return ((y * v.w + x) * v.blocks + block) * kRows;
+    return ((y * v.columns + x) * v.blocks + block) * kRows;
   }
   RowLayout layout() const {
     return place == Place::kSingle ? single_layout(net->products) : batch_layout();
@@ -187,14 +188,15 @@ struct Pass {
   // First row of a pixel's block.
   int64_t row(const Value& v, int64_t y, int64_t x, int64_t block) const {
     if (place == Place::kSingle) {
-      return (block * v.positions + (y + 1) * (v.w + 2) + x + 1) * layout().row;
+      return (block * v.positions + (y + 1) * (v.columns + 2) + x + 1) * layout().row;
     }
-    return ((y * v.w + x) * v.blocks + block) * batch_block(net->products);
+    return ((y * v.columns + x) * v.blocks + block) * batch_block(net->products);
   }
 };
 
 double work_of(const Operation& op, const Value& out, double images) {
-  return images * static_cast<double>(out.h * out.w) *
+  // Between pairs, a half of the weights, or more, is zero.
+  return (out.paired ? 0.5 : 1.0) * images * static_cast<double>(out.h * out.columns) *
          static_cast<double>(op.weights.out_channels * op.weights.in_blocks * kLanes * op.weights.taps);
 }
 
@@ -205,58 +207,76 @@ int share(int workers, double products, double rate = kProductsPerNanosecond) {
 
 // ---- input and output ----
 
-// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image.
-void load_patches(const Pass& p, const Operation& op, const Images& x) {
+// The input's patches (kernel x kernel x channels) as channels, normalised, zero outside the image: rows [begin, end),
+// to `to` as if it were the place of the value's row `origin`.
+void patch_lines(const Pass& p, const Operation& op, const Images& x, int64_t begin, int64_t end, int64_t origin,
+                 Bf16* to) {
   const Value& in = p.net->values[static_cast<size_t>(op.in)];
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
   const float* scale = p.net->input_scale.empty() ? nullptr : p.net->input_scale.data();
   const float* shift = p.net->input_shift.empty() ? nullptr : p.net->input_shift.data();
-  Bf16* to = p.at(op.out);
   const bool single = p.place == Place::kSingle;
   const int64_t width = in.w + 2 * op.padding;
   const int64_t size = in.c * op.kernel * width;  // of the rows of one image that a row of patches needs
-  const double work = 2.0 * static_cast<double>(out.h * out.w * out.blocks * kLanes * p.rows);
-  parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h, [&](int64_t begin, int64_t end, int) {
-    const int64_t lanes = out.blocks * kLanes;
-    std::vector<float> rows(static_cast<size_t>(size));
-    std::vector<int32_t> offsets(static_cast<size_t>(lanes), -1);
-    for (int64_t q = 0; q < out.c; ++q) {
-      const int64_t t = q % (op.kernel * op.kernel);
-      const int64_t row = q / (op.kernel * op.kernel) * op.kernel + t / op.kernel;
-      offsets[static_cast<size_t>(q)] = static_cast<int32_t>(row * width + t % op.kernel);
-    }
-    for (int64_t y = begin; y < end; ++y) {
-      for (int r = 0; r < p.rows; ++r) {
-        for (int64_t c = 0; c < in.c; ++c) {
-          for (int64_t k = 0; k < op.kernel; ++k) {
-            const int64_t sy = y * op.stride - op.padding + k;
-            if (sy < 0 || sy >= in.h) {
-              std::fill_n(rows.data() + (c * op.kernel + k) * width, width, 0.0f);
-              continue;
-            }
-            float* row = rows.data() + (c * op.kernel + k) * width + op.padding;
-            const float* from = x.data + r * x.n + c * x.c + sy * x.h;
-            std::fill_n(row - op.padding, op.padding, 0.0f);
-            std::fill_n(row + in.w, op.padding, 0.0f);
+  const int64_t lanes = out.blocks * kLanes;
+  std::vector<float> rows(static_cast<size_t>(size));
+  std::vector<int32_t> offsets(static_cast<size_t>(lanes), -1);
+  for (int64_t q = 0; q < out.c; ++q) {
+    const int64_t t = q % (op.kernel * op.kernel);
+    const int64_t row = q / (op.kernel * op.kernel) * op.kernel + t / op.kernel;
+    offsets[static_cast<size_t>(q)] = static_cast<int32_t>(row * width + t % op.kernel);
+  }
+  for (int64_t y = begin; y < end; ++y) {
+    for (int r = 0; r < p.rows; ++r) {
+      for (int64_t c = 0; c < in.c; ++c) {
+        for (int64_t k = 0; k < op.kernel; ++k) {
+          const int64_t sy = y * op.stride - op.padding + k;
+          if (sy < 0 || sy >= in.h) {
+            std::fill_n(rows.data() + (c * op.kernel + k) * width, width, 0.0f);
+            continue;
+          }
+          float* row = rows.data() + (c * op.kernel + k) * width + op.padding;
+          const float* from = x.data + r * x.n + c * x.c + sy * x.h;
+          std::fill_n(row - op.padding, op.padding, 0.0f);
+          std::fill_n(row + in.w, op.padding, 0.0f);
+          if (x.w == 1) {
+            memcpy(row, from, static_cast<size_t>(in.w) * sizeof(float));
+          } else {
             for (int64_t i = 0; i < in.w; ++i) row[i] = from[i * x.w];
-            if (scale != nullptr) {
-              for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
-            }
+          }
+          if (scale != nullptr) {
+            for (int64_t i = 0; i < in.w; ++i) row[i] = row[i] * scale[c] + shift[c];
           }
         }
-        const PatchRows task = {rows.data(),
-                                offsets.data(),
-                                out.blocks,
-                                out.w,
-                                op.stride,
-                                to + p.row(out, y, 0, 0) + (single ? 0 : r * kLanes),
-                                single ? p.layout().row : out.blocks * batch_block(p.net->products),
-                                single ? out.positions * p.layout().row : batch_block(p.net->products),
-                                p.layout().plane};
-        p.kernels->patch_rows(task);
       }
+      const PatchRows task = {rows.data(),
+                              offsets.data(),
+                              out.blocks,
+                              out.w,
+                              op.stride,
+                              to + p.row(out, y - origin, 0, 0) + (single ? 0 : r * kLanes),
+                              single ? p.layout().row : out.blocks * batch_block(p.net->products),
+                              single ? out.positions * p.layout().row : batch_block(p.net->products),
+                              p.layout().plane};
+      p.kernels->patch_rows(task);
     }
-  });
+  }
+}
+
+void load_patches(const Pass& p, const Operation& op, const Images& x) {
+  const Value& out = p.net->values[static_cast<size_t>(op.out)];
+  const double work = 2.0 * static_cast<double>(out.h * out.w * out.blocks * kLanes * p.rows);
+  parallel(share(p.workers, work * kProductsPerNanosecond / 10), out.h,
+           [&](int64_t begin, int64_t end, int) { patch_lines(p, op, x, begin, end, 0, p.at(op.out)); });
+}
+
+// The pixel's column and the channel of a lane; v.c or above if it holds no channel.
+struct Lane {
+  int64_t x;
+  int64_t c;
+};
+Lane lane_of(const Value& v, int64_t column, int64_t block, int64_t lane) {
+  return v.paired ? Lane{2 * column + lane / 16, lane % 16} : Lane{column, block * kLanes + lane};
 }
 
 // Floats to planes; `mask`: only where that value's signs are set.
@@ -265,13 +285,13 @@ void load_value(const Pass& p, int value, const Images& x, Bf16* to, const uint3
   const bool affine = normalise && !p.net->input_scale.empty();
   float lanes[kLanes];
   for (int64_t y = 0; y < v.h; ++y) {
-    for (int64_t xx = 0; xx < v.w; ++xx) {
+    for (int64_t xx = 0; xx < v.columns; ++xx) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         for (int r = 0; r < p.rows; ++r) {
           const int64_t at = p.row(v, y, xx, b) + r * (p.place == Place::kSingle ? 0 : kLanes);
           for (int64_t l = 0; l < kLanes; ++l) {
-            const int64_t c = b * kLanes + l;
-            float f = c < v.c ? x.data[r * x.n + c * x.c + y * x.h + xx * x.w] : 0.0f;
+            const auto [pixel, c] = lane_of(v, xx, b, l);
+            float f = c < v.c ? x.data[r * x.n + c * x.c + y * x.h + pixel * x.w] : 0.0f;
             if (affine && c < v.c) {
               f = f * p.net->input_scale[static_cast<size_t>(c)] + p.net->input_shift[static_cast<size_t>(c)];
             }
@@ -292,13 +312,17 @@ void store_value(const Pass& p, int value, float* y) {
   float lanes[kLanes];
   for (int r = 0; r < p.rows; ++r) {
     for (int64_t i = 0; i < v.h; ++i) {
-      for (int64_t j = 0; j < v.w; ++j) {
-        float* to = y + ((r * v.h + i) * v.w + j) * v.c;
+      float* to = y + (r * v.h + i) * v.w * v.c;
+      for (int64_t j = 0; j < v.columns; ++j) {
         for (int64_t b = 0; b < v.blocks; ++b) {
           p.kernels->row_load(from + p.row(v, i, j, b) + r * (p.place == Place::kSingle ? 0 : kLanes),
                               p.layout().plane, lanes);
-          const int64_t count = std::min(kLanes, v.c - b * kLanes);
-          memcpy(to + b * kLanes, lanes, static_cast<size_t>(count) * sizeof(float));
+          const int64_t count = v.paired ? v.c : std::min(kLanes, v.c - b * kLanes);
+          memcpy(to, lanes, static_cast<size_t>(count) * sizeof(float));
+          to += count;
+          if (!v.paired) continue;
+          memcpy(to, lanes + 16, static_cast<size_t>(count) * sizeof(float));
+          to += count;
         }
       }
     }
@@ -310,14 +334,16 @@ void store_value(const Pass& p, int value, float* y) {
 // f(first row, rows that follow each other, block, index of their signs in the batch layout) over all pixels of a value, shared among workers.
 template <typename F>
 void each_run(const Pass& p, const Value& v, const F& f) {
-  const double work = 4.0 * static_cast<double>(v.h * v.w * v.blocks * p.rows) * kProductsPerNanosecond;
+  const double work = 4.0 * static_cast<double>(v.h * v.columns * v.blocks * p.rows) * kProductsPerNanosecond;
   parallel(share(p.workers, work), v.h, [&](int64_t begin, int64_t end, int) {
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         if (p.place == Place::kSingle) {
-          f(p.row(v, y, 0, b), v.w, b, int64_t{0});
+          f(p.row(v, y, 0, b), v.columns, b, int64_t{0});
         } else {
-          for (int64_t x = 0; x < v.w; ++x) f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
+          for (int64_t x = 0; x < v.columns; ++x) {
+            f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
+          }
         }
       }
     }
@@ -398,9 +424,20 @@ struct Planes {
   uint32_t* positive;
 };
 
-// A convolution of 16 images: strips of pixels by blocks of output channels.
+// What one worker does between the strips of a convolution: so patches are used while they are in a near cache.
+struct Between {
+  std::function<void(const Strip&)> before;
+  std::function<void(const Strip&)> after;
+  bool in_place = false;  // `before` puts every strip's sources at the beginning of the input
+};
+
+// Operations in turn go down and up, so that each begins where the one before it ended.
+bool upwards(const igd_net* net, const Operation& op) { return (&op - net->ops.data()) % 2 == 0; }
+
+// A convolution of 16 images: strips of pixels by blocks of output channels, downwards or upwards. With `between`, one
+// worker.
 void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, const float* bias,
-                const BatchPlan& plan, bool relu, double products) {
+                const BatchPlan& plan, bool relu, double products, bool upwards, const Between& between = {}) {
   const int64_t blocks = weights.out_blocks;
   const int64_t strips = static_cast<int64_t>(plan.strips.size());
   const int64_t steps = weights.taps * weights.in_blocks;
@@ -410,8 +447,10 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
   parallel(share(p.workers, products), strips * blocks, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t block = i % blocks;
-      const Strip& strip = plan.strips[static_cast<size_t>(i / blocks)];
-      BatchConv task = {planes.in,
+      const auto number = [&](int64_t n) { return static_cast<size_t>(upwards ? strips - 1 - n : n); };
+      const Strip& strip = plan.strips[number(i / blocks)];
+      if (between.before && block == 0) between.before(strip);
+      BatchConv task = {planes.in + (plan.local && !between.in_place ? strip.source_begin : 0),
                         planes.out,
                         planes.addend,
                         planes.mask,
@@ -436,23 +475,38 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
         if (!chunks && blocks > 1) task.ahead[0] = {block_of(weights, (block + 1) % blocks, bias, p.net->products).packed, block_bytes};
         // Each block brings its share of the next strip's sources.
         const int64_t next = i / blocks + 1;
-        if (next < strips) {
-          const Strip& following = plan.strips[static_cast<size_t>(next)];
-          const int64_t from = std::max(strip.source_end, following.source_begin);
-          const int64_t size = following.source_end - from;
+        if (next < strips && !between.in_place) {
+          const Strip& following = plan.strips[number(next)];
+          const int64_t from = upwards ? following.source_begin : std::max(strip.source_end, following.source_begin);
+          const int64_t to = upwards ? std::min(strip.source_begin, following.source_end) : following.source_end;
+          const int64_t size = to - from;
           const int64_t at = size * block / blocks;
           task.ahead[1] = {planes.in + from + at, (size * (block + 1) / blocks - at) * static_cast<int64_t>(sizeof(Bf16))};
         }
       }
       p.kernels->conv_batch(task);
+      if (between.after && block == blocks - 1) between.after(strip);
     }
   });
+}
+
+// Whether patches and the convolution that reads them go together, strip by strip.
+bool strips_of_patches(const Pass& p, int patches) {
+  return p.place != Place::kSingle && p.workers == 1 && p.from == 0 && p.to != patches;
+}
+
+// The operation that makes the patches which `op` reads, if they go together; or nullptr.
+const Operation* patches_of(const Pass& p, const Operation& op) {
+  const int made = p.net->values[static_cast<size_t>(op.in)].producer;
+  if (made < 0 || !strips_of_patches(p, op.in)) return nullptr;
+  const Operation& before = p.net->ops[static_cast<size_t>(made)];
+  return before.kind == Kind::kPatches ? &before : nullptr;
 }
 
 void forward_op(const Pass& p, const Operation& op, const Images& x) {
   switch (op.kind) {
     case Kind::kPatches:
-      load_patches(p, op, x);
+      if (!strips_of_patches(p, op.out)) load_patches(p, op, x);
       return;
     case Kind::kAffine:
       affine(p, op);
@@ -466,7 +520,19 @@ void forward_op(const Pass& p, const Operation& op, const Images& x) {
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
   const Planes planes = {p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr,
                          p.positive(op.out)};
-  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows));
+  const Operation* patches = patches_of(p, op);
+  Between between;
+  if (patches != nullptr) {
+    const Value& in = p.net->values[static_cast<size_t>(op.in)];
+    const int64_t line = p.row(in, 1, 0, 0);
+    between.in_place = true;
+    between.before = [&, line](const Strip& strip) {
+      patch_lines(p, *patches, x, strip.source_begin / line, strip.source_end / line, strip.source_begin / line,
+                  p.at(op.in));
+    };
+  }
+  conv_batch(p, planes, op.weights, op.bias.data(), op.batch, op.relu, work_of(op, out, p.rows),
+             patches == nullptr && upwards(p.net, op), between);
 }
 
 // The operations that lead from a value to another: those after from's producer up to to's.
@@ -552,7 +618,7 @@ void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_
                                static_cast<int32_t>(plan.taps.size()),
                                dense ? plan.positions : in.positions,
                                block * out.positions * position,
-                               dense ? 1 : op.stride,
+                               plan.step,
                                op.relu,
                                w.floats == nullptr ? nullptr : w.floats + block * block_elements,
                                panel,
@@ -714,8 +780,22 @@ class Backward {
         break;
     }
     const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i), nullptr};
-    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows));
-    at(op.in) = own(op.in);
+    const Operation* patches = patches_of(p_, op);
+    Between between;
+    int64_t scattered = 0;
+    if (patches != nullptr) {
+      between.after = [&](const Strip& strip) {
+        const int64_t complete = strip.row_end;  // rows of patches
+        const int64_t height = value(patches->in).h;
+        const int64_t to = complete == value(op.in).h ? height
+                                                      : std::min(height, complete * patches->stride - patches->padding);
+        if (to > scattered) scatter_lines(*patches, own(op.in), grad_x, x, scattered, to);
+        scattered = std::max(scattered, to);
+      };
+    }
+    conv_batch(p_, planes, op.transposed, nullptr, op.backward, false, work_of(op, value(op.out), p_.rows),
+               patches == nullptr && upwards(p_.net, op), between);
+    if (patches == nullptr) at(op.in) = own(op.in);
   }
 
   // grad[v] += g * scale, and its mask if this was the last part.
@@ -792,43 +872,61 @@ class Backward {
     at(op.in) = to;
   }
 
-  // Every row of the input collects what its patches got.
+  // Every row of the input collects what its patches got, in the order of the patches' rows. A few rows at a time, so
+  // that patches are read about once.
   void scatter_patches(const Operation& op, const Bf16* g, float* grad_x, const Images& x) {
+    const double work = 8.0 * static_cast<double>(value(op.out).h * value(op.out).w * value(op.out).c * p_.rows);
+    parallel(share(p_.workers, work * kProductsPerNanosecond / 10), value(op.in).h,
+             [&](int64_t begin, int64_t end, int) { scatter_lines(op, g, grad_x, x, begin, end); });
+  }
+
+  void scatter_lines(const Operation& op, const Bf16* g, float* grad_x, const Images& x, int64_t begin, int64_t end) {
+    constexpr int64_t kBand = 8;
     const Value& in = value(op.in);
     const Value& out = value(op.out);
-    const int64_t taps = op.kernel * op.kernel;
     const float* scale = p_.net->input_scale.empty() ? nullptr : p_.net->input_scale.data();
     const int64_t width = in.w + 2 * op.padding + op.stride;
-    const double work = 8.0 * static_cast<double>(out.h * out.w * out.c * p_.rows);
-    parallel(share(p_.workers, work * kProductsPerNanosecond / 10), in.h, [&](int64_t begin, int64_t end, int) {
-      std::vector<float> patch(static_cast<size_t>(out.blocks * kLanes));
-      std::vector<float> sums(static_cast<size_t>(in.c * width));
-      for (int64_t y = begin; y < end; ++y) {
-        for (int r = 0; r < p_.rows; ++r) {
-          std::fill(sums.begin(), sums.end(), 0.0f);
+    std::vector<float> patches(static_cast<size_t>(out.blocks * kLanes * out.w));  // [lane][column]
+    std::vector<float> sums(static_cast<size_t>(kBand * in.c * width));
+    for (int64_t from = begin; from < end; from += kBand) {
+      const int64_t to = std::min(end, from + kBand);
+      const int64_t first = std::max<int64_t>(0, from + op.padding - op.kernel + op.stride) / op.stride;
+      const int64_t last = std::min(out.h - 1, (to - 1 + op.padding) / op.stride);
+      for (int r = 0; r < p_.rows; ++r) {
+        std::fill(sums.begin(), sums.end(), 0.0f);
+        for (int64_t oy = first; oy <= last; ++oy) {
+          for (int64_t b = 0; b < out.blocks; ++b) {
+            p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, out.blocks * batch_block(p_.net->products),
+                                   p_.layout().plane, out.w, patches.data() + b * kLanes * out.w, out.w});
+          }
           for (int64_t k = 0; k < op.kernel; ++k) {
-            const int64_t oy = y + op.padding - k;
-            if (oy < 0 || oy % op.stride != 0 || oy / op.stride >= out.h) continue;
-            for (int64_t ox = 0; ox < out.w; ++ox) {
-              for (int64_t b = 0; b < out.blocks; ++b) {
-                p_.kernels->row_load(g + p_.row(out, oy / op.stride, ox, b) + r * kLanes, p_.layout().plane,
-                                     patch.data() + b * kLanes);
-              }
-              for (int64_t c = 0; c < in.c; ++c) {
-                float* sum = sums.data() + c * width + ox * op.stride;
-                const float* part = patch.data() + c * taps + k * op.kernel;
-                for (int64_t i = 0; i < op.kernel; ++i) sum[i] += part[i];
+            const int64_t y = oy * op.stride - op.padding + k;
+            if (y < from || y >= to) continue;
+            for (int64_t c = 0; c < in.c; ++c) {
+              for (int64_t i = 0; i < op.kernel; ++i) {
+                add_column(patches.data() + ((c * op.kernel + k) * op.kernel + i) * out.w, out.w, op.stride,
+                           sums.data() + ((y - from) * in.c + c) * width + i);
               }
             }
           }
+        }
+        for (int64_t y = from; y < to; ++y) {
           for (int64_t c = 0; c < in.c; ++c) {
             const float f = scale == nullptr ? 1.0f : scale[c];
-            const float* sum = sums.data() + c * width + op.padding;
+            const float* sum = sums.data() + ((y - from) * in.c + c) * width + op.padding;
             for (int64_t i = 0; i < in.w; ++i) grad_x[r * x.n + c * x.c + y * x.h + i * x.w] = sum[i] * f;
           }
         }
       }
-    });
+    }
+  }
+
+  static void add_column(const float* part, int64_t count, int64_t stride, float* sum) {
+    if (stride == 1) {
+      for (int64_t i = 0; i < count; ++i) sum[i] += part[i];
+    } else {
+      for (int64_t i = 0; i < count; ++i) sum[i * stride] += part[i];
+    }
   }
 
   void store(float* grad_x, const Images& x) {
@@ -836,16 +934,18 @@ class Backward {
     const Bf16* g = at(p_.from);
     float lanes[kLanes] = {};
     for (int r = 0; r < p_.rows; ++r) {
-      for (int64_t i = 0; i < v.h * v.w; ++i) {
+      for (int64_t i = 0; i < v.h * v.columns; ++i) {
+        const int64_t y = i / v.columns, column = i % v.columns;
         for (int64_t b = 0; b < v.blocks; ++b) {
           if (g != nullptr) {
-            p_.kernels->row_load(g + p_.row(v, i / v.w, i % v.w, b) + r * kLanes, p_.layout().plane, lanes);
+            p_.kernels->row_load(g + p_.row(v, y, column, b) + r * kLanes, p_.layout().plane, lanes);
           }
-          for (int64_t l = 0; l < std::min(kLanes, v.c - b * kLanes); ++l) {
-            const int64_t c = b * kLanes + l;
+          for (int64_t l = 0; l < kLanes; ++l) {
+            const auto [pixel, c] = lane_of(v, column, b, l);
+            if (c >= v.c) continue;
             float f = lanes[l];
             if (p_.from == 0 && !p_.net->input_scale.empty()) f *= p_.net->input_scale[static_cast<size_t>(c)];
-            grad_x[r * x.n + c * x.c + i / v.w * x.h + i % v.w * x.w] = f;
+            grad_x[r * x.n + c * x.c + y * x.h + pixel * x.w] = f;
           }
         }
       }
@@ -887,7 +987,6 @@ int add_value(igd_net* net, int64_t c, int64_t h, int64_t w, bool relu, int prod
   v.blocks = (c + kLanes - 1) / kLanes;
   v.relu = relu;
   v.producer = producer;
-  v.positions = (h + 2) * (w + 2) + kSlack;
   net->values.push_back(v);
   return static_cast<int>(net->values.size()) - 1;
 }
@@ -940,13 +1039,71 @@ int gradient_needed_until(const igd_net* net, int value) {
   return -1;
 }
 
+// Which maps of up to 16 channels are held as pairs: those that all operations around them can read and write so.
+void pair_values(igd_net* net) {
+  for (size_t i = 0; i < net->values.size(); ++i) {
+    Value& v = net->values[i];
+    const bool patches = v.producer >= 0 && net->ops[static_cast<size_t>(v.producer)].kind == Kind::kPatches;
+    v.paired = v.c <= 16 && v.w % 2 == 0 && !patches && !from_pixels(net, static_cast<int>(i));
+  }
+  for (bool changed = true; changed;) {
+    changed = false;
+    const auto not_paired = [&](int value) {
+      Value& v = net->values[static_cast<size_t>(value)];
+      changed = changed || v.paired;
+      v.paired = false;
+    };
+    for (const Operation& op : net->ops) {
+      const bool in = net->values[static_cast<size_t>(op.in)].paired;
+      const bool out = net->values[static_cast<size_t>(op.out)].paired;
+      const bool residual = op.residual >= 0 && net->values[static_cast<size_t>(op.residual)].paired;
+      if (op.kind == Kind::kMaxPool || (op.kind == Kind::kAffine && in != out)) {
+        not_paired(op.in);
+        not_paired(op.out);
+      }
+      if (op.kind != Kind::kConv) continue;
+      if (op.residual >= 0 && residual != out) {
+        not_paired(op.residual);
+        not_paired(op.out);
+      }
+      if (!out && op.stride == 1) not_paired(op.in);
+    }
+  }
+  for (Value& v : net->values) {
+    v.columns = v.paired ? v.w / 2 : v.w;
+    v.blocks = (v.lanes() + kLanes - 1) / kLanes;
+    v.positions = (v.h + 2) * (v.columns + 2) + kSlack;
+  }
+}
+
+void plan_operations(igd_net* net) {
+  const int products = net->products;
+  for (Operation& op : net->ops) {
+    const Value& in = net->values[static_cast<size_t>(op.in)];
+    const Value& out = net->values[static_cast<size_t>(op.out)];
+    if (out.paired) {
+      for (std::vector<float>* each : {&op.bias, &op.scale, &op.shift}) {
+        if (!each->empty()) std::copy_n(each->begin(), 16, each->begin() + 16);
+      }
+    }
+    if (op.kind != Kind::kConv) continue;
+    const Window window = window_of(in, out, op.kernel, op.stride, op.padding);
+    if (in.paired || out.paired) op.weights = pair_weights(op.weights, in, out, window, products);
+    const bool patches = in.producer >= 0 && net->ops[static_cast<size_t>(in.producer)].kind == Kind::kPatches;
+    op.batch = plan_batch(in, out, window, products, patches);
+    op.single = plan_single(in, out, window, products);
+    op.dense = plan_dense(in, out, window, products, op.single);
+    op.backward = plan_backward(in, out, window, products, patches);
+  }
+}
+
 // Places of all values in the kinds of slabs.
 void place_values(igd_net* net) {
   const int last = static_cast<int>(net->ops.size());
   Places reused, gradients;
   const auto size = [&](size_t i) {
     const Value& v = net->values[i];
-    return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.w * v.blocks * batch_block(net->products);
+    return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.columns * v.blocks * batch_block(net->products);
   };
   for (size_t i = 0; i < net->values.size(); ++i) {
     Value& v = net->values[i];
@@ -956,7 +1113,7 @@ void place_values(igd_net* net) {
     v.single_at = net->single;
     net->single += pixels ? 0 : round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
     v.reused_at = reused.place(size(i), v.producer, v.last_use < 0 ? last : v.last_use);
-    const int64_t rows = v.h * v.w * v.blocks * kRows;
+    const int64_t rows = v.h * v.columns * v.blocks * kRows;
     v.tape_at = net->taped;
     if (v.relu) net->taped += rows * static_cast<int64_t>(sizeof(uint32_t));
     if (v.producer >= 0 && net->ops[static_cast<size_t>(v.producer)].kind == Kind::kMaxPool) {
@@ -1105,12 +1262,6 @@ igd_status igd_net_conv(igd_net* net, int input, int64_t out_channels, int64_t k
   op.bias.assign(static_cast<size_t>(op.weights.out_blocks * igd::kLanes), 0.0f);
   std::copy(bias, bias + out_channels, op.bias.begin());
   op.out = igd::add_value(net, out_channels, h, w, relu != 0, index);
-  const Value& from = net->values[static_cast<size_t>(source)];
-  const Value& to = net->values[static_cast<size_t>(op.out)];
-  op.batch = igd::plan_batch(from, to, op.kernel, op.stride, op.padding, net->products);
-  op.single = igd::plan_single(from, to, op.kernel, op.stride, op.padding, net->products);
-  op.dense = igd::plan_dense(from, to, op.kernel, op.stride, op.padding, net->products, op.single);
-  op.backward = igd::plan_backward(from, to, op.kernel, op.stride, op.padding, net->products);
   igd::read_by(net, source, index);
   if (residual >= 0) igd::read_by(net, residual, index);
   *value = op.out;
@@ -1180,6 +1331,8 @@ igd_status igd_net_seal(igd_net* net) {
   const igd_status status = igd::unsealed("igd_net_seal", net);
   if (status != IGD_OK) return status;
   if (net->ops.empty()) return igd::fail(IGD_INVALID_ARGUMENT, "igd_net_seal: the network has no operation");
+  igd::pair_values(net);
+  igd::plan_operations(net);
   igd::place_values(net);
   net->sealed = true;
   return IGD_OK;
@@ -1267,7 +1420,7 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
     for (Operation& op : net->ops) {
       if (op.kind == Kind::kConv) {
         op.transposed =
-            igd::transpose_weights(op.weights, net->values[static_cast<size_t>(op.in)].c, net->products);
+            igd::transpose_weights(op.weights, net->values[static_cast<size_t>(op.in)].lanes(), net->products);
       }
     }
   });

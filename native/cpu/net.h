@@ -8,6 +8,9 @@
 //   single  one image: [block][position][plane][channel 32], positions being the pixels of the map with a
 //           border of one zero pixel. A tile's rows are neighbouring positions.
 // Both add up in the same order, so that an image's values are bitwise the same in either and in any batch.
+// Maps of up to 16 channels are held as pairs where the operations around them allow it: two neighbouring pixels of a
+// row are one pixel of 32 lanes (16 channels of the left one, then 16 of the right one), and the map has half the
+// columns.
 #ifndef IGD_CPU_NET_H_
 #define IGD_CPU_NET_H_
 
@@ -52,12 +55,14 @@ struct Strip {
   int32_t end;
   int64_t source_begin;
   int64_t source_end;
+  int64_t row_end;  // the strip's last row of the destination, and 1
 };
 
 struct BatchPlan {
   std::vector<Unit> units;
   std::vector<Tap> taps;
   std::vector<Strip> strips;
+  bool local = false;  // taps count from the strip's source_begin
 };
 
 // Neighbouring positions that are copied together.
@@ -74,6 +79,7 @@ struct SinglePlan {
   // the tiles read the map itself.
   std::vector<Run> runs;
   int64_t positions = 0;
+  int64_t step = 1;  // source positions from row to row of a tile
 };
 
 struct Weights {
@@ -81,7 +87,7 @@ struct Weights {
   const float* floats = nullptr;  // the same for few images, see SingleConv; or nullptr; not owned
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;
-  int64_t out_channels = 0;
+  int64_t out_channels = 0;  // lanes, where pixels are pairs
   int64_t taps = 0;
 };
 
@@ -91,7 +97,11 @@ struct Value {
   int64_t c = 0;
   int64_t h = 0;
   int64_t w = 0;
+  bool paired = false;
+  int64_t columns = 0;  // as the engine has them: w, or w / 2 of pairs
   int64_t blocks = 0;
+  // Lanes of a row of pixels or pairs that can be other than 0.
+  int64_t lanes() const { return paired ? kLanes : c; }
   bool relu = false;   // the output of a ReLU: its gradient is masked where it is 0
   int producer = -1;   // operation; -1 for the input
   int first_use = -1;  // first operation that reads it
@@ -105,6 +115,21 @@ struct Value {
   int64_t positions = 0;  // padded positions of the single layout
 };
 
+// A convolution as a sum over rows and columns of maps whose columns are pixels or pairs.
+struct Window {
+  int64_t kernel = 1;  // rows
+  int64_t stride = 1;
+  int64_t padding = 0;
+  int64_t columns = 1;  // of the kernel
+  int64_t step = 1;     // columns of the source per column of the destination
+  int64_t first = 0;    // source column of the kernel's first one, for destination column 0
+  // By kernel column: the halves of a destination's lanes that it reaches, and, for the gradient, of a source's (bits
+  // as in Tap).
+  std::vector<int32_t> halves;
+  std::vector<int32_t> source_halves;
+  int64_t taps() const { return kernel * columns; }
+};
+
 enum class Kind { kPatches, kConv, kAffine, kMaxPool };
 
 struct Operation {
@@ -116,7 +141,7 @@ struct Operation {
   int64_t stride = 1;
   int64_t padding = 0;
   bool relu = false;
-  Weights weights;
+  Weights weights;     // of the window's taps, once the network is sealed
   Weights transposed;  // for the gradient, made at the first backward
   std::vector<float> bias;
   std::vector<float> scale;
@@ -144,15 +169,16 @@ class SlabPool {
   int64_t bytes_ = 0;
 };
 
-BatchPlan plan_batch(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                     int products);
+// The window of a kernel of pixels. `in` may be paired if `out` is or the stride is 2.
+Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding);
+// `patches`: the input is patches, made strip by strip (the window is 1x1): strips that leave room for both.
+BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches = false);
 // From the output's pixels back to the input's.
-BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                        int products);
-SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                       int products);
-SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                      int products, const SinglePlan& single);
+BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches = false);
+SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products);
+SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, int products, const SinglePlan& single);
+// Packed weights of the kernel of pixels, arranged for the window.
+Weights pair_weights(const Weights& weights, const Value& in, const Value& out, const Window& window, int products);
 Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_channels, int64_t taps,
                      int products);
 // The parts of a weight held by 3 planes.

@@ -87,6 +87,54 @@ inline Row row_gather(const float* values, const int32_t* offsets) {
           _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(high, zero), high, values, 4)};
 }
 
+// 16 vectors: number j of vector i and number i of vector j change places.
+inline void exchange(__m512 r[16]) {
+  __m512 t[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      const __m512d low = _mm512_castps_pd(t[i + k]);
+      const __m512d high = _mm512_castps_pd(t[i + k + 2]);
+      r[i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+      r[i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+    }
+  }
+  for (int k = 0; k < 4; ++k) {
+    t[k] = _mm512_shuffle_f32x4(r[k], r[k + 4], 0x88);
+    t[k + 4] = _mm512_shuffle_f32x4(r[k], r[k + 4], 0xdd);
+    t[k + 8] = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0x88);
+    t[k + 12] = _mm512_shuffle_f32x4(r[k + 8], r[k + 12], 0xdd);
+  }
+  for (int k = 0; k < 8; ++k) {
+    r[k] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0x88);
+    r[k + 8] = _mm512_shuffle_f32x4(t[k], t[k + 8], 0xdd);
+  }
+}
+// to[i][lane] = values[offsets[lane] + i], 0 where the offset is negative: 16 rows.
+inline void patches(const float* values, const int32_t* offsets, float (*to)[kLanes]) {
+  for (int half = 0; half < kLanes; half += 16) {
+    __m512 r[16];
+    for (int i = 0; i < 16; ++i) {
+      const int32_t at = offsets[half + i];
+      r[i] = at < 0 ? _mm512_setzero_ps() : _mm512_loadu_ps(values + at);
+    }
+    exchange(r);
+    for (int i = 0; i < 16; ++i) _mm512_store_ps(to[i] + half, r[i]);
+  }
+}
+// to[lane * step + i] = rows[i][lane]: 16 rows.
+inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
+  for (int half = 0; half < kLanes; half += 16) {
+    __m512 r[16];
+    for (int i = 0; i < 16; ++i) r[i] = _mm512_load_ps(rows[i] + half);
+    exchange(r);
+    for (int i = 0; i < 16; ++i) _mm512_storeu_ps(to + (half + i) * step, r[i]);
+  }
+}
+
 struct __attribute__((packed)) TileConfig {
   uint8_t palette;
   uint8_t start;
@@ -109,24 +157,25 @@ inline void tiles_begin(int rows) {
 }
 inline void tiles_end() { _tile_release(); }
 
-#define IGD_LOAD_WEIGHTS(from)                            \
-  do {                                                    \
-    _tile_loadd(6, (from), 64);                           \
-    if (kHalves > 1) _tile_loadd(7, (from) + kTile, 64);  \
+// kMask: the halves of the output channels, bits 0 and 1.
+#define IGD_LOAD_WEIGHTS(from)                                     \
+  do {                                                             \
+    if ((kMask & 1) != 0) _tile_loadd(6, (from), 64);              \
+    if ((kMask & 2) != 0) _tile_loadd(7, (from) + kTile, 64);      \
   } while (0)
 #define IGD_LOAD_PIXELS(offset)                           \
   do {                                                    \
     _tile_loadd(4, a0 + (offset), bytes);                 \
     if (kPixels > 1) _tile_loadd(5, a1 + (offset), bytes); \
   } while (0)
-#define IGD_PRODUCTS()                                    \
-  do {                                                    \
-    _tile_dpbf16ps(0, 4, 6);                              \
-    if (kHalves > 1) _tile_dpbf16ps(1, 4, 7);             \
-    if (kPixels > 1) {                                    \
-      _tile_dpbf16ps(2, 5, 6);                            \
-      if (kHalves > 1) _tile_dpbf16ps(3, 5, 7);           \
-    }                                                     \
+#define IGD_PRODUCTS()                                             \
+  do {                                                             \
+    if ((kMask & 1) != 0) _tile_dpbf16ps(0, 4, 6);                 \
+    if ((kMask & 2) != 0) _tile_dpbf16ps(1, 4, 7);                 \
+    if (kPixels > 1) {                                             \
+      if ((kMask & 1) != 0) _tile_dpbf16ps(2, 5, 6);               \
+      if ((kMask & 2) != 0) _tile_dpbf16ps(3, 5, 7);               \
+    }                                                              \
   } while (0)
 
 // sums[m*2+half][row][out 16] over taps and input blocks.
@@ -135,6 +184,7 @@ inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int
                        const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
                        int /*rows*/, float (*sums)[256]) {
   constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  constexpr int kMask = kHalves > 1 ? 3 : 1;
   const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
   _tile_zero(0);
   if (kHalves > 1) _tile_zero(1);
@@ -211,7 +261,7 @@ inline void sums_end(float (*sums)[256]) {
   }
 }
 // `between` runs after every product of parts.
-template <int kProducts, int kPixels, int kHalves, typename F>
+template <int kProducts, int kPixels, int kMask, typename F>
 inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*rows*/, float (*)[256],
                           const F& between) {
   constexpr int64_t plane = kTile;
@@ -329,6 +379,15 @@ inline Row row_gather(const float* values, const int32_t* offsets) {
   return r;
 }
 
+inline void patches(const float* values, const int32_t* offsets, float (*to)[kLanes]) {
+  for (int i = 0; i < 16; ++i) row_to_floats(row_gather(values + i, offsets), to[i]);
+}
+inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
+  for (int i = 0; i < 16; ++i) {
+    for (int l = 0; l < kLanes; ++l) to[l * step + i] = rows[i][l];
+  }
+}
+
 inline void tiles_begin(int) {}
 inline void tiles_end() {}
 
@@ -378,12 +437,13 @@ inline void sums_begin(bool go_on, float (*sums)[256]) {
 }
 template <int kPixels, int kHalves>
 inline void sums_end(float (*)[256]) {}
-template <int kProducts, int kPixels, int kHalves, typename F>
+template <int kProducts, int kPixels, int kMask, typename F>
 inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int rows, float (*sums)[256],
                           const F& between) {
   for (int m = 0; m < kPixels; ++m) {
     const Bf16* high = m == 0 ? a0 : a1;
-    for (int half = 0; half < kHalves; ++half) {
+    for (int half = 0; half < 2; ++half) {
+      if ((kMask >> half & 1) == 0) continue;
       for (int64_t w = 0; w < kPlanes<kProducts>; ++w) {
         for (int64_t v = kPlanes<kProducts> - 1 - w; v >= 0; --v) {
           product(high + v * kTile, kLanes, b + (2 * w + half) * kTile, rows, sums[m * 2 + half]);
@@ -476,11 +536,36 @@ void rows_map(const RowsMap& t) {
 
 template <int kProducts>
 void patch_rows(const PatchRows& t) {
-  for (int64_t i = 0; i < t.count; ++i) {
+  alignas(64) float rows[16][kLanes];
+  int64_t begin = 0;
+  for (; t.step == 1 && begin + 16 <= t.count; begin += 16) {
+    for (int64_t b = 0; b < t.blocks; ++b) {
+      patches(t.values + begin, t.offsets + b * kLanes, rows);
+      Bf16* to = t.out + begin * t.out_step + b * t.block_step;
+      for (int64_t i = 0; i < 16; ++i) {
+        row_write<kProducts>(row_floats(rows[i], rows[i] + 16), to + i * t.out_step, t.plane);
+      }
+    }
+  }
+  for (int64_t i = begin; i < t.count; ++i) {
     for (int64_t b = 0; b < t.blocks; ++b) {
       row_write<kProducts>(row_gather(t.values + i * t.step, t.offsets + b * kLanes),
                            t.out + i * t.out_step + b * t.block_step, t.plane);
     }
+  }
+}
+
+template <int kProducts>
+void lane_rows(const LaneRows& t) {
+  alignas(64) float rows[16][kLanes];
+  int64_t begin = 0;
+  for (; begin + 16 <= t.count; begin += 16) {
+    for (int64_t i = 0; i < 16; ++i) row_to_floats(row_read<kProducts>(t.in + (begin + i) * t.step, t.plane), rows[i]);
+    lanes(rows, t.out + begin, t.out_step);
+  }
+  for (; begin < t.count; ++begin) {
+    row_to_floats(row_read<kProducts>(t.in + begin * t.step, t.plane), rows[0]);
+    for (int64_t l = 0; l < kLanes; ++l) t.out[l * t.out_step + begin] = rows[0][l];
   }
 }
 
@@ -497,7 +582,7 @@ void row_load(const Bf16* row, int64_t plane, float* values) {
 template <int kProducts>
 NetKernels table() {
   return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, patch_rows<kProducts>,
-          row_store<kProducts>, row_load<kProducts>};
+          lane_rows<kProducts>, row_store<kProducts>, row_load<kProducts>};
 }
 
 }  // namespace

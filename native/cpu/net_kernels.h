@@ -27,11 +27,13 @@ struct Unit {
   int32_t taps_at;  // index of the first tap
 };
 
-// Weight tap, and the source offsets (elements) of the two pixels.
+// Weight tap, the source offsets (elements) of the two pixels, and the halves of the 32 output channels that have
+// weights other than 0 there (bit 0: the lower 16, bit 1: the upper; read in the batch layout, for wide blocks).
 struct Tap {
   int32_t tap;
   int32_t first;
   int32_t second;
+  int32_t halves;
 };
 
 // 16 neighbouring positions: the source position of the first, and the destination positions (-1: none).
@@ -129,11 +131,22 @@ struct PatchRows {
   int64_t plane;
 };
 
+// Rows of one block as floats, exchanged: out[lane * out_step + i] is lane `lane` of the row at in + i * step.
+struct LaneRows {
+  const Bf16* in;
+  int64_t step;
+  int64_t plane;
+  int64_t count;
+  float* out;  // [32][out_step]
+  int64_t out_step;
+};
+
 struct NetKernels {
   void (*conv_batch)(const BatchConv& task);
   void (*conv_single)(const SingleConv& task);
   void (*rows_map)(const RowsMap& task);
   void (*patch_rows)(const PatchRows& task);
+  void (*lane_rows)(const LaneRows& task);
   // 32 floats <-> one row of planes.
   void (*row_store)(const float* values, Bf16* row, int64_t plane);
   void (*row_load)(const Bf16* row, int64_t plane, float* values);

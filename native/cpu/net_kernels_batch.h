@@ -121,10 +121,20 @@ inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64
     const Bf16* a0 = t.in + taps[k].first + from * kPixelBlock;
     const Bf16* a1 = t.in + taps[k].second + from * kPixelBlock;
     const Bf16* b = t.weights.packed + (first + from) * kStep;
-    for (int64_t i = from; i < to; ++i, a0 += kPixelBlock, a1 += kPixelBlock, b += kStep) {
-      step_products<kProducts, kPixels, kHalves>(a0, a1, b, t.rows, sums, between);
-      own.step(own_lines);
-      ahead.step(ahead_lines);
+    const auto blocks = [&](const auto& products) {
+      for (int64_t i = from; i < to; ++i, a0 += kPixelBlock, a1 += kPixelBlock, b += kStep) {
+        products();
+        own.step(own_lines);
+        ahead.step(ahead_lines);
+      }
+    };
+    const int32_t halves = kHalves > 1 ? taps[k].halves : 1;
+    if (kHalves > 1 && halves == 3) {
+      blocks([&] { step_products<kProducts, kPixels, 3>(a0, a1, b, t.rows, sums, between); });
+    } else if (kHalves > 1 && halves == 2) {
+      blocks([&] { step_products<kProducts, kPixels, 2>(a0, a1, b, t.rows, sums, between); });
+    } else {
+      blocks([&] { step_products<kProducts, kPixels, 1>(a0, a1, b, t.rows, sums, between); });
     }
   }
   sums_end<kPixels, kHalves>(sums);

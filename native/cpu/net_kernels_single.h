@@ -78,6 +78,7 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
   constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
   constexpr int64_t plane = kLanes;
   constexpr int kSplitRows = 16 * kHalves;
+  constexpr int kMask = kHalves > 1 ? 3 : 1;
   const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
   const int64_t last = tap_count * in_blocks - 1;
   _tile_zero(0);

@@ -17,11 +17,17 @@ namespace {
 // Sources of a strip, so that they, the next strip's and the weights at hand fit a usual second-level cache (2 MB).
 constexpr int64_t kStripBytes = 800 * 1024;
 
+// With one output block nothing of a strip is read again, so it is shorter: its edges follow its middle sooner.
+constexpr int64_t kShort = 4;
+
 // A destination pixel: its taps and their sources (pixel numbers), in the order of the taps.
 struct Need {
   int32_t pixel;
   std::vector<std::pair<int32_t, int32_t>> taps;  // tap, source pixel
 };
+
+// The pixel of a column of pairs; its index in the row.
+int64_t pixel_at(const Value& v, int64_t column, int64_t half) { return v.paired ? 2 * column + half : column; }
 
 bool same_taps(const Need& x, const Need& y) {
   if (x.taps.size() != y.taps.size()) return false;
@@ -40,9 +46,11 @@ bool before(const Need& x, const Need& y) {
   return false;
 }
 
-// `need(h, w)` lists the taps of a destination pixel; rows of the destination go into strips of `rows`.
+// `need(h, w)` lists the taps of a destination pixel; rows of the destination go into strips of `rows`. `halves`: by
+// column of the window.
 template <typename F>
-BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, const F& need) {
+BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, const std::vector<int32_t>& halves,
+                      const F& need) {
   BatchPlan plan;
   for (int64_t row = 0; row < h; row += rows) {
     std::vector<Need> needs;
@@ -61,11 +69,12 @@ BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, c
                             static_cast<int32_t>(plan.taps.size())});
       for (size_t t = 0; t < first.taps.size(); ++t) {
         plan.taps.push_back({first.taps[t].first, static_cast<int32_t>(first.taps[t].second * source_step),
-                             static_cast<int32_t>(second.taps[t].second * source_step)});
+                             static_cast<int32_t>(second.taps[t].second * source_step),
+                             halves[static_cast<size_t>(first.taps[t].first) % halves.size()]});
       }
       i += two ? 2 : 1;
     }
-    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0};
+    Strip strip = {begin, static_cast<int32_t>(plan.units.size()), INT64_MAX, 0, std::min(h, row + rows)};
     for (const Need& each : needs) {
       for (const auto& tap : each.taps) {
         strip.source_begin = std::min(strip.source_begin, tap.second * source_step);
@@ -78,67 +87,110 @@ BatchPlan plan_pixels(int64_t h, int64_t w, int64_t rows, int64_t source_step, c
 }
 
 int64_t strip_rows(const Value& source, int64_t source_rows_per_row, int products) {
-  const int64_t bytes = source.w * source.blocks * batch_block(products) * static_cast<int64_t>(sizeof(Bf16));
+  const int64_t bytes = source.columns * source.blocks * batch_block(products) * static_cast<int64_t>(sizeof(Bf16));
   return std::max<int64_t>(1, kStripBytes / (bytes * std::max<int64_t>(1, source_rows_per_row)));
 }
 
 }  // namespace
 
-BatchPlan plan_batch(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                     int products) {
-  return plan_pixels(out.h, out.w, strip_rows(in, stride, products), in.blocks * batch_block(products),
-                     [&](int64_t y, int64_t x) {
-                       std::vector<std::pair<int32_t, int32_t>> taps;
-                       for (int64_t t = 0; t < kernel * kernel; ++t) {
-                         const int64_t sy = y * stride - padding + t / kernel;
-                         const int64_t sx = x * stride - padding + t % kernel;
-                         if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
-                         taps.emplace_back(static_cast<int32_t>(t), static_cast<int32_t>(sy * in.w + sx));
-                       }
-                       return taps;
-                     });
-}
-
-BatchPlan plan_backward(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                        int products) {
-  return plan_pixels(in.h, in.w, stride * strip_rows(out, 1, products), out.blocks * batch_block(products),
-                     [&](int64_t y, int64_t x) {
-                       std::vector<std::pair<int32_t, int32_t>> taps;
-                       for (int64_t t = 0; t < kernel * kernel; ++t) {
-                         const int64_t sy = y + padding - t / kernel;
-                         const int64_t sx = x + padding - t % kernel;
-                         if (sy < 0 || sx < 0 || sy % stride != 0 || sx % stride != 0) continue;
-                         if (sy / stride >= out.h || sx / stride >= out.w) continue;
-                         taps.emplace_back(static_cast<int32_t>(t),
-                                           static_cast<int32_t>(sy / stride * out.w + sx / stride));
-                       }
-                       return taps;
-                     });
-}
-
-SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                       int products) {
-  SinglePlan plan;
-  const int64_t width = in.w + 2;  // of the bordered maps
-  const int64_t out_width = out.w + 2;
-  for (int64_t t = 0; t < kernel * kernel; ++t) {
-    const int64_t at = (t / kernel + 1 - padding) * width + t % kernel + 1 - padding;
-    const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
-    plan.taps.push_back({static_cast<int32_t>(t), offset, offset});
+Window window_of(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding) {
+  Window window;
+  window.kernel = kernel;
+  window.stride = stride;
+  window.padding = padding;
+  const int64_t pixels_in = in.paired ? 2 : 1;
+  const int64_t pixels_out = out.paired ? 2 : 1;
+  // Where the kernel's columns fall, for destination column 0: a pixel may be left of the map.
+  const auto column = [&](int64_t pixel) { return (pixel + 2 * padding) / pixels_in - 2 * padding / pixels_in; };
+  window.first = column(-padding);
+  window.columns = column((pixels_out - 1) * stride - padding + kernel - 1) - window.first + 1;
+  window.step = pixels_out * stride / pixels_in;
+  window.halves.assign(static_cast<size_t>(window.columns), 0);
+  window.source_halves.assign(static_cast<size_t>(window.columns), 0);
+  for (int64_t a = 0; a < pixels_out; ++a) {
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t pixel = a * stride - padding + k;
+      const int64_t at = column(pixel);
+      window.halves[static_cast<size_t>(at - window.first)] |= out.paired ? 1 << a : 3;
+      window.source_halves[static_cast<size_t>(at - window.first)] |= in.paired ? 1 << (pixel - at * pixels_in) : 3;
+    }
   }
-  // Either tiles of neighbouring pixels of one row, the last one reaching back, or tiles that run through the
-  // border into the next row; whichever are fewer. Rows must be wide enough for the first.
-  const int64_t per_row = (out.w + kRows - 1) / kRows;
-  const int64_t through = ((out.h - 1) * width + out.w + kRows - 1) / kRows;
-  if (out.w >= kRows && per_row * out.h <= through) {
+  return window;
+}
+
+BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, int products, bool patches) {
+  const int64_t rows = strip_rows(in, (patches ? 2 : 1) * (out.blocks == 1 ? kShort : 1) * window.stride, products);
+  BatchPlan plan = plan_pixels(
+      out.h, out.columns, rows, in.blocks * batch_block(products), window.halves, [&](int64_t y, int64_t x) {
+        std::vector<std::pair<int32_t, int32_t>> taps;
+        for (int64_t t = 0; t < window.taps(); ++t) {
+          const int64_t sy = y * window.stride - window.padding + t / window.columns;
+          const int64_t sx = x * window.step + window.first + t % window.columns;
+          if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.columns) continue;
+          if (window.halves[static_cast<size_t>(t % window.columns)] == 0) continue;
+          taps.emplace_back(static_cast<int32_t>(t), static_cast<int32_t>(sy * in.columns + sx));
+        }
+        return taps;
+      });
+  plan.local = patches;
+  for (const Strip& strip : plan.strips) {
+    if (!plan.local || strip.begin == strip.end) continue;
+    const Unit& last = plan.units[static_cast<size_t>(strip.end) - 1];
+    for (int32_t t = plan.units[static_cast<size_t>(strip.begin)].taps_at; t < last.taps_at + last.taps; ++t) {
+      plan.taps[static_cast<size_t>(t)].first -= static_cast<int32_t>(strip.source_begin);
+      plan.taps[static_cast<size_t>(t)].second -= static_cast<int32_t>(strip.source_begin);
+    }
+  }
+  return plan;
+}
+
+BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches) {
+  const int64_t shorter = in.blocks == 1 ? kShort : 1;
+  const int64_t rows = patches ? std::min(strip_rows(in, 2, products), strip_rows(out, 2, products))
+                               : strip_rows(out, shorter, products);
+  return plan_pixels(in.h, in.columns, window.stride * rows, out.blocks * batch_block(products), window.source_halves,
+                     [&](int64_t y, int64_t x) {
+                       std::vector<std::pair<int32_t, int32_t>> taps;
+                       for (int64_t t = 0; t < window.taps(); ++t) {
+                         const int64_t sy = y + window.padding - t / window.columns;
+                         const int64_t sx = x - window.first - t % window.columns;
+                         if (sy < 0 || sx < 0 || sy % window.stride != 0 || sx % window.step != 0) continue;
+                         if (sy / window.stride >= out.h || sx / window.step >= out.columns) continue;
+                         if (window.source_halves[static_cast<size_t>(t % window.columns)] == 0) continue;
+                         taps.emplace_back(static_cast<int32_t>(t),
+                                           static_cast<int32_t>(sy / window.stride * out.columns + sx / window.step));
+                       }
+                       return taps;
+                     });
+}
+
+SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products) {
+  SinglePlan plan;
+  const int64_t width = in.columns + 2;  // of the bordered maps
+  const int64_t out_width = out.columns + 2;
+  plan.step = window.step;
+  for (int64_t t = 0; t < window.taps(); ++t) {
+    const int64_t at = (t / window.columns + 1 - window.padding) * width + t % window.columns + 1 + window.first;
+    const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
+    plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
+  }
+  // Either tiles of neighbouring pixels of one row, the last one reaching back (or, in a row shorter than a tile, on),
+  // or tiles that run through the border into the next row, if it begins a whole number of steps on; whichever are fewer.
+  const int64_t per_row = (out.columns + kRows - 1) / kRows;
+  const int64_t line = window.stride * width / window.step;  // steps from a row to the next
+  const bool runs = window.stride * width % window.step == 0 && line >= out.columns;
+  const int64_t through = ((out.h - 1) * line + out.columns + kRows - 1) / kRows;
+  if (!runs || (per_row * out.h <= through && (out.columns >= kRows || window.stride != window.step))) {
     for (int64_t y = 0; y < out.h; ++y) {
       for (int64_t i = 0; i < per_row; ++i) {
-        const int64_t x = std::min(i * kRows, out.w - kRows);
+        const int64_t x = std::max<int64_t>(0, std::min(i * kRows, out.columns - kRows));
         PositionTile tile;
-        tile.source = static_cast<int32_t>((y * width + x) * stride);
+        tile.source = static_cast<int32_t>(y * window.stride * width + x * window.step);
         for (int64_t r = 0; r < kRows; ++r) {
           // A pixel belongs to the first tile that has it.
-          tile.to[r] = x + r < i * kRows ? -1 : static_cast<int32_t>((y + 1) * out_width + x + r + 1);
+          tile.to[r] = x + r < i * kRows || x + r >= out.columns
+                           ? -1
+                           : static_cast<int32_t>((y + 1) * out_width + x + r + 1);
         }
         plan.tiles.push_back(tile);
       }
@@ -147,11 +199,11 @@ SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_
   }
   for (int64_t i = 0; i < through; ++i) {
     PositionTile tile;
-    tile.source = static_cast<int32_t>(i * kRows * stride);
+    tile.source = static_cast<int32_t>(i * kRows * window.step);
     for (int64_t r = 0; r < kRows; ++r) {
-      const int64_t y = (i * kRows + r) / width;
-      const int64_t x = (i * kRows + r) % width;
-      tile.to[r] = y < out.h && x < out.w ? static_cast<int32_t>((y + 1) * out_width + x + 1) : -1;
+      const int64_t y = (i * kRows + r) / line;
+      const int64_t x = (i * kRows + r) % line;
+      tile.to[r] = y < out.h && x < out.columns ? static_cast<int32_t>((y + 1) * out_width + x + 1) : -1;
     }
     plan.tiles.push_back(tile);
   }
@@ -160,22 +212,24 @@ SinglePlan plan_single(const Value& in, const Value& out, int64_t kernel, int64_
 
 // The map is copied once per column of the kernel, shifted by it and cut to the output's width (and with stride 2
 // split into even and odd columns and rows), so that the sources of neighbouring outputs are neighbours.
-SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t stride, int64_t padding,
-                      int products, const SinglePlan& single) {
+SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, int products, const SinglePlan& single) {
   SinglePlan plan;
-  const int64_t pixels = out.h * out.w;
+  const int64_t pixels = out.h * out.columns;
   const int64_t tiles = (pixels + kRows - 1) / kRows;
   if (10 * tiles > 8 * static_cast<int64_t>(single.tiles.size())) return plan;
-  const int64_t width = in.w + 2;  // of the bordered map
+  const int64_t width = in.columns + 2;  // of the bordered map
+  const int64_t kernel = window.kernel;
+  const int64_t stride = window.stride;
   const int64_t rows = out.h + (kernel - 1) / stride;
   const auto group = [&](int64_t column, int64_t row) {
-    return ((column * std::min(stride, kernel) + row % stride) * rows + row / stride) * out.w;
+    return ((column * std::min(stride, kernel) + row % stride) * rows + row / stride) * out.columns;
   };
-  for (int64_t column = 0; column < kernel; ++column) {
+  for (int64_t column = 0; column < window.columns; ++column) {
     for (int64_t row = 0; row < (out.h - 1) * stride + kernel; ++row) {
       if (row % stride >= kernel) continue;
-      for (int64_t x = 0; x < out.w; ++x) {
-        const int32_t from = static_cast<int32_t>((row - padding + 1) * width + x * stride + column - padding + 1);
+      for (int64_t x = 0; x < out.columns; ++x) {
+        const int32_t from = static_cast<int32_t>((row - window.padding + 1) * width + x * window.step + column +
+                                                  window.first + 1);
         const int32_t to = static_cast<int32_t>(group(column, row) + x);
         if (!plan.runs.empty() && plan.runs.back().from + plan.runs.back().count == from &&
             plan.runs.back().to + plan.runs.back().count == to) {
@@ -187,17 +241,19 @@ SinglePlan plan_dense(const Value& in, const Value& out, int64_t kernel, int64_t
     }
   }
   // The last tile reads on behind the last pixel.
-  plan.positions = kernel * std::min(stride, kernel) * rows * out.w + kRows;
-  for (int64_t t = 0; t < kernel * kernel; ++t) {
-    const int32_t offset = static_cast<int32_t>(group(t % kernel, t / kernel) * planes_of(products) * kLanes);
-    plan.taps.push_back({static_cast<int32_t>(t), offset, offset});
+  plan.positions = window.columns * std::min(stride, kernel) * rows * out.columns + kRows;
+  for (int64_t t = 0; t < window.taps(); ++t) {
+    const int32_t offset = static_cast<int32_t>(group(t % window.columns, t / window.columns) * planes_of(products) *
+                                                kLanes);
+    plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
   }
   for (int64_t i = 0; i < tiles; ++i) {
     PositionTile tile;
     tile.source = static_cast<int32_t>(i * kRows);
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t p = i * kRows + r;
-      tile.to[r] = p < pixels ? static_cast<int32_t>((p / out.w + 1) * (out.w + 2) + p % out.w + 1) : -1;
+      tile.to[r] = p < pixels ? static_cast<int32_t>((p / out.columns + 1) * (out.columns + 2) + p % out.columns + 1)
+                              : -1;
     }
     plan.tiles.push_back(tile);
   }
@@ -320,6 +376,34 @@ Weights transpose_weights(const Weights& weights, int64_t in_channels, int produ
         for (int64_t part = 0; part < planes_of(products); ++part) {
           const size_t step = static_cast<size_t>(part * 2 * kTile);
           w.packed[to + step] = weights.packed[from + step];
+        }
+      }
+    }
+  }
+  return w;
+}
+
+Weights pair_weights(const Weights& weights, const Value& in, const Value& out, const Window& window, int products) {
+  Weights w = empty_weights(out.lanes(), in.lanes(), window.taps(), products);
+  const int64_t halves_in = in.paired ? 2 : 1;
+  const int64_t halves_out = out.paired ? 2 : 1;
+  for (int64_t t = 0; t < window.taps(); ++t) {
+    for (int64_t a = 0; a < halves_out; ++a) {
+      for (int64_t b = 0; b < halves_in; ++b) {
+        // The kernel's column of pixels that leads from half b of this column of the source to half a.
+        const int64_t column =
+            pixel_at(in, t % window.columns + window.first, b) - a * window.stride + window.padding;
+        if (column < 0 || column >= window.kernel) continue;
+        const int64_t tap = t / window.columns * window.kernel + column;
+        for (int64_t o = 0; o < out.c; ++o) {
+          for (int64_t i = 0; i < in.c; ++i) {
+            const size_t from = weight_at(weights, o, i, tap, products);
+            const size_t to = weight_at(w, a * 16 + o, b * 16 + i, t, products);
+            for (int64_t part = 0; part < planes_of(products); ++part) {
+              const size_t step = static_cast<size_t>(part * 2 * kTile);
+              w.packed[to + step] = weights.packed[from + step];
+            }
+          }
         }
       }
     }

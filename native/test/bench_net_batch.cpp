@@ -1,5 +1,5 @@
 // igd_bench_net_batch [--net resnet18|resnet18-16|wrn34-10|resnet50] [--products 6|1] [--batch N] [--threads T]
-//               [--mode forward|gradient|ops] [--seconds S] [--clock wall|cpu]
+//               [--mode forward|gradient|ops] [--seconds S] [--size PIXELS] [--clock wall|cpu]
 // Best and median time of compiled networks with random weights, per image, and the rate of multiplications.
 // ops: time of each operation, as the difference of the passes that end before and behind it. cpu: time of the
 // process's threads, which other processes disturb less. Not a test.
@@ -160,7 +160,7 @@ Times measure(double seconds, int at_least, const F& f) {
 int main(int argc, char** argv) {
   std::string which = "resnet18", mode = "forward";
   int products = 6, threads = 1;
-  int64_t batch = 16;
+  int64_t batch = 16, size = 0;
   double seconds = 2;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
@@ -170,10 +170,11 @@ int main(int argc, char** argv) {
     if (option == "--threads") threads = std::atoi(argv[i + 1]);
     if (option == "--batch") batch = std::atoi(argv[i + 1]);
     if (option == "--clock" && std::strcmp(argv[i + 1], "cpu") == 0) sample_clock = CLOCK_PROCESS_CPUTIME_ID;
+    if (option == "--size") size = std::atoi(argv[i + 1]);
     if (option == "--seconds") seconds = std::atof(argv[i + 1]);
   }
   if (igd_threads_set(threads) != IGD_OK) Builder::die();
-  const int64_t size = which == "resnet50" ? 224 : 32;
+  if (size == 0) size = which == "resnet50" ? 224 : 32;
   Builder b(products, size);
   if (which == "resnet18") b.resnet18(64);
   if (which == "resnet18-16") b.resnet18(16);

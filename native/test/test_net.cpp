@@ -359,6 +359,134 @@ void networks(bool all) {
   check("suffix", resnet(16, 8), {1, 16, 19}, 3);  // from the first block's output on
 }
 
+// Maps of up to 16 channels are held as pairs of pixels where width and neighbours allow it.
+void narrow(bool all) {
+  {
+    Model m({3, 5, 12});  // pairs on both sides of every kind of convolution, down to one pair and to odd widths
+    int v = m.conv(0, 16, 3, 1, -1, true);
+    v = m.conv(v, 12, 1, 1, -1, false);
+    const int wide = m.conv(v, 32, 3, 2, -1, true);
+    v = m.conv(wide, 9, 3, 1, -1, true);  // 3 x 6, from 32 channels
+    v = m.conv(v, 16, 3, 1, -1, true);
+    v = m.conv(v, 16, 3, 2, -1, true);  // 2 x 3
+    m.conv(v, 5, 1, 1, -1, false);
+    check("pairs, 5 x 12", m, {1, 6, 7, 16, 19});
+  }
+  {
+    Model m({16, 6, 8});  // a paired input; strides between pairs; a block of pre-activation
+    int v = m.conv(0, 16, 3, 2, -1, false);
+    const int active = m.affine(v, true);
+    const int hidden = m.conv(active, 16, 3, 1, -1, true);
+    v = m.conv(hidden, 16, 3, 1, v, false);
+    v = m.affine(v, true);
+    const int shortcut = m.conv(v, 7, 1, 2, -1, false);
+    m.conv(v, 7, 3, 2, shortcut, true);  // 2 x 2
+    check("pairs, paired input", m, {1, 5, 17});
+  }
+  if (!all) return;
+  {
+    Model m({40, 9, 16});  // several blocks of channels, odd height, strides from whole pixels to pairs
+    int v = m.conv(0, 16, 3, 1, -1, true);
+    const int wide = m.conv(v, 48, 1, 2, -1, true);
+    const int shortcut = m.conv(wide, 13, 1, 2, -1, false);
+    v = m.conv(wide, 13, 3, 2, shortcut, true);
+    m.conv(v, 13, 3, 1, v, false);
+    check("pairs, many channels around", m, {1, 18});
+  }
+  {
+    Model m({3, 8, 40});  // rows longer than a tile; a map that pooling keeps from being paired, and what is added to it
+    int v = m.conv(0, 16, 3, 1, -1, true);
+    v = m.conv(v, 16, 3, 1, -1, true);
+    v = m.max_pool(v);
+    const int a = m.conv(v, 16, 3, 1, -1, true);
+    v = m.conv(a, 16, 1, 1, v, false);
+    m.conv(v, 24, 3, 1, -1, true);
+    check("pairs, pooling", m, {1, 7});
+  }
+  {
+    Model m({3, 7, 36});
+    int v = m.conv(0, 8, 5, 1, -1, true);
+    v = m.conv(v, 16, 3, 2, -1, true);
+    m.conv(v, 16, 3, 1, v, true);
+    check("pairs, long rows", m, {1, 16});
+    check("pairs, from a paired value", m, {1, 9}, 2);
+  }
+}
+
+// All values and gradients of all images, whatever the number of images.
+void every_batch() {
+  Model m({3, 8, 8});
+  const int v = m.block(m.conv(0, 16, 3, 1, -1, true), 16, 1);
+  m.block(v, 24, 2);
+  const Shape input = m.shapes[0], output = m.shapes.back();
+  constexpr int64_t kMost = 37;
+  Random random(21);
+  const std::vector<float> x = random.vector<float>(kMost * input.size(), 0, 1);
+  const std::vector<float> grad = random.vector<float>(kMost * output.size(), -1, 1);
+  for (int products : {1, 3, 6}) {
+    const Built b = build(m, products);
+    std::vector<float> expected, expected_gradient;
+    for (int64_t n = kMost; n >= 1; --n) {
+      std::vector<float> y(static_cast<size_t>(n * output.size()), NAN), gx(static_cast<size_t>(n * input.size()), NAN);
+      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
+                                    input.w, 1, y.data(), nullptr),
+                    IGD_OK, "forward");
+      std::vector<float> taped(y.size(), NAN);
+      igd_tape* raw = nullptr;
+      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
+                                    input.w, 1, taped.data(), &raw),
+                    IGD_OK, "forward");
+      const Tape tape(raw);
+      expect_status(igd_net_backward(tape.get(), grad.data(), gx.data(), input.size(), input.h * input.w, input.w, 1),
+                    IGD_OK, "backward");
+      if (expected.empty()) {
+        expected = y;
+        expected_gradient = gx;
+      }
+      const std::string what = "products " + std::to_string(products) + ", " + std::to_string(n) + " images: ";
+      expect(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)) == 0, what + "values of 37");
+      expect(std::memcmp(taped.data(), expected.data(), y.size() * sizeof(float)) == 0, what + "values of 37, taped");
+      expect(std::memcmp(gx.data(), expected_gradient.data(), gx.size() * sizeof(float)) == 0, what + "gradient of 37");
+    }
+  }
+}
+
+// What is not a number stays in its image, and within it in the kernel's reach, which may be widened to whole pairs.
+void not_numbers() {
+  Model m({16, 8, 12});
+  const int v = m.conv(0, 16, 3, 1, -1, true);
+  m.conv(v, 16, 3, 1, -1, false);
+  const Built b = build(m, 6);
+  const Shape s = m.shapes[0];
+  Random random(4);
+  const std::vector<float> clean = random.vector<float>(20 * s.size(), -1, 1);
+  constexpr int64_t kImage = 3, kY = 2, kX = 5;
+  for (float bad : {NAN, INFINITY}) {
+    for (int64_t n : {5, 20}) {
+      std::vector<float> x = clean;
+      x[static_cast<size_t>(((kImage * 16 + 7) * s.h + kY) * s.w + kX)] = bad;
+      std::vector<float> expected(static_cast<size_t>(n * s.size())), got(expected.size());
+      for (const bool first : {true, false}) {
+        expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, first ? clean.data() : x.data(), s.size(),
+                                      s.h * s.w, s.w, 1, first ? expected.data() : got.data(), nullptr),
+                      IGD_OK, "forward");
+      }
+      bool outside_same = true, inside_bad = true;
+      for (int64_t i = 0; i < n * s.h * s.w; ++i) {
+        const int64_t image = i / (s.h * s.w), dy = std::abs(i / s.w % s.h - kY), dx = std::abs(i % s.w - kX);
+        for (int64_t c = 0; c < 16; ++c) {
+          const float e = expected[static_cast<size_t>(i * 16 + c)], g = got[static_cast<size_t>(i * 16 + c)];
+          if (image != kImage || dy > 2 || dx > 5) outside_same = outside_same && e == g;
+          if (image == kImage && dy == 0 && dx == 0) inside_bad = inside_bad && !std::isfinite(g);
+        }
+      }
+      const std::string what = std::to_string(bad) + " among " + std::to_string(n) + " images: ";
+      expect(outside_same, what + "out of reach, nothing changes");
+      expect(inside_bad, what + "it is seen in its place");
+    }
+  }
+}
+
 void threads(int64_t size) {
   const Model m = resnet(16, size);
   const Built b = build(m, 6);
@@ -395,14 +523,15 @@ void threads(int64_t size) {
   igd_threads_set(before);
 }
 
-// Continuing from a block's hidden value and residual gives what the whole pass gives.
-void joined() {
-  Model m({3, 9, 9});
-  const int stem = m.conv(0, 24, 3, 1, -1, true);
+// Continuing from a block's hidden value and residual gives what the whole pass gives. Of even width, narrow maps are
+// pairs.
+void joined(int64_t size, int64_t stem_channels, int64_t out) {
+  Model m({3, size, size});
+  const int stem = m.conv(0, stem_channels, 3, 1, -1, true);
   const int hidden = m.conv(stem, 16, 1, 1, -1, true);  // a bottleneck: the hidden value is not needed for long
   const int middle = m.conv(hidden, 16, 3, 2, -1, true);
-  const int shortcut = m.conv(stem, 40, 1, 2, -1, false);
-  m.conv(middle, 40, 1, 1, shortcut, true);
+  const int shortcut = m.conv(stem, out, 1, 2, -1, false);
+  m.conv(middle, out, 1, 1, shortcut, true);
   const Built b = build(m, 6);
   Random random(8);
   for (int64_t n : {1, 16, 23}) {
@@ -413,7 +542,8 @@ void joined() {
     const std::vector<float> x = random.vector<float>(n * m.shapes[0].size(), 0, 1);
     const auto forward = [&](int to) {
       std::vector<float> y = values(to);
-      expect_status(igd_net_forward(b.net.get(), 0, b.values[static_cast<size_t>(to)], n, x.data(), 243, 81, 9, 1,
+      expect_status(igd_net_forward(b.net.get(), 0, b.values[static_cast<size_t>(to)], n, x.data(), 3 * size * size,
+                                    size * size, size, 1,
                                     y.data(), nullptr),
                     IGD_OK, "forward");
       return y;
@@ -475,7 +605,12 @@ void test_net() {
     shapes(each == isa);
     networks(each == isa);
     threads(each == isa ? 16 : 8);
-    joined();
+    narrow(each == isa);
+    every_batch();
+    not_numbers();
+    joined(9, 24, 40);
+    joined(8, 24, 40);
+    joined(8, 16, 16);
     if (isa == IGD_ISA_PORTABLE) break;
   }
   igd_isa_force(isa);
