@@ -431,8 +431,10 @@ struct Between {
   bool in_place = false;  // `before` puts every strip's sources at the beginning of the input
 };
 
-// Operations in turn go down and up, so that each begins where the one before it ended.
-bool upwards(const igd_net* net, const Operation& op) { return (&op - net->ops.data()) % 2 == 0; }
+// Operations between maps of one block go down and up in turn, so that each begins where the one before it ended.
+bool upwards(const igd_net* net, const Operation& op) {
+  return op.weights.out_blocks == 1 && op.weights.in_blocks == 1 && (&op - net->ops.data()) % 2 == 0;
+}
 
 // A convolution of 16 images: strips of pixels by blocks of output channels, downwards or upwards. With `between`, one
 // worker.
