@@ -611,7 +611,7 @@ void few_op(const Pass* images, int64_t n, const std::vector<std::unique_ptr<Sla
 }
 
 // Large maps: one image after the other, so that they stay in a near cache. Small ones: all images with each operation,
-// so that weights are read and split once.
+// so that weights are read and split once. Several threads always take the latter: they meet at every operation's end.
 bool one_by_one(const igd_net* net, const Operation& op) {
   const Value& out = net->values[static_cast<size_t>(op.out)];
   return out.h * out.w > kTogetherPixels;
@@ -645,7 +645,7 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
   }
   for (size_t begin = 0; begin < ops.size();) {
     size_t end = begin + 1;
-    if (!one_by_one(net, *ops[begin])) {
+    if (images[0].workers > 1 || !one_by_one(net, *ops[begin])) {
       few_op(images.data(), n, work, *ops[begin], inputs);
     } else {
       while (end < ops.size() && one_by_one(net, *ops[end])) ++end;
