@@ -23,8 +23,17 @@
 namespace igd {
 namespace {
 
-// Up to this many images run one by one; more are run 16 at a time.
+// Up to this many images run in the single layout anyway; of more, costs_between() decides.
 constexpr int64_t kSingleImages = 6;
+// Images in the single layout at a time: what they need of memory.
+constexpr int64_t kFewAtOnce = 8;
+// Maps up to this size: all of those images with each operation. Larger ones: one image after the other.
+constexpr int64_t kTogetherPixels = 200;
+// What decides between the layouts, measured: a step of the single layout takes longer than one of 16 images, as results are
+// not finished meanwhile and rows are further apart; weights of layers above a size are read from beyond the second-level cache.
+constexpr double kSingleStep = 1.7;
+constexpr double kFarBytesPerNanosecond = 5;
+constexpr double kNearLayerBytes = 1 << 20;
 // Rough rate of one thread, only used to decide whether threads pay.
 constexpr double kProductsPerNanosecond = 150;
 // The same with few images, where most of the time goes into reading weights.
@@ -34,8 +43,8 @@ constexpr int64_t kTilesPerTask = 16;
 // Weights of an output block that stay in the second-level cache while a strip is computed; more come in chunks.
 constexpr int64_t kNearWeights = 512 * 1024;
 constexpr int64_t kChunkWeights = 144 * 1024;
-// Elements of the maps that one thread copies at a time: half of a usual second-level cache.
-constexpr int64_t kGathered = 512 * 1024;
+// Elements of the maps that one thread copies at a time.
+constexpr int64_t kGathered = 4 * 1024 * 1024;
 // Positions that the last tile may read past the bordered map.
 constexpr int64_t kSlack = 64;
 
@@ -359,30 +368,28 @@ void max_pool(const Pass& p, const Operation& op) {
   const double work = 4.0 * static_cast<double>(out.h * out.w * out.blocks * p.rows * op.kernel * op.kernel);
   uint8_t* choices = p.choices(op.out);
   parallel(share(p.workers, work * kProductsPerNanosecond), out.h, [&](int64_t begin, int64_t end, int) {
-    float best[kLanes], lanes[kLanes];
-    uint8_t choice[kLanes];
+    std::vector<int64_t> sources(static_cast<size_t>(op.kernel * op.kernel));
+    std::vector<uint8_t> taps(sources.size());
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t x = 0; x < out.w; ++x) {
         for (int64_t b = 0; b < out.blocks; ++b) {
-          for (int r = 0; r < p.rows; ++r) {
-            const int64_t image = r * (p.place == Place::kSingle ? 0 : kLanes);
-            bool first = true;
-            for (int64_t t = 0; t < op.kernel * op.kernel; ++t) {
-              const int64_t sy = y * op.stride - op.padding + t / op.kernel;
-              const int64_t sx = x * op.stride - op.padding + t % op.kernel;
-              if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
-              p.kernels->row_load(from + p.row(in, sy, sx, b) + image, plane, lanes);
-              for (int64_t l = 0; l < kLanes; ++l) {
-                if (first || lanes[l] > best[l] || lanes[l] != lanes[l]) {
-                  best[l] = lanes[l];
-                  choice[l] = static_cast<uint8_t>(t);
-                }
-              }
-              first = false;
-            }
-            p.kernels->row_store(best, to + p.row(out, y, x, b) + image, plane);
-            if (choices != nullptr) memcpy(choices + (Pass::sign(out, y, x, b) + r) * kLanes, choice, sizeof(choice));
+          int64_t count = 0;
+          for (int64_t t = 0; t < op.kernel * op.kernel; ++t) {
+            const int64_t sy = y * op.stride - op.padding + t / op.kernel;
+            const int64_t sx = x * op.stride - op.padding + t % op.kernel;
+            if (sy < 0 || sy >= in.h || sx < 0 || sx >= in.w) continue;
+            sources[static_cast<size_t>(count)] = p.row(in, sy, sx, b);
+            taps[static_cast<size_t>(count++)] = static_cast<uint8_t>(t);
           }
+          const PoolRows task = {from,
+                                 sources.data(),
+                                 taps.data(),
+                                 count,
+                                 to + p.row(out, y, x, b),
+                                 choices == nullptr ? nullptr : choices + Pass::sign(out, y, x, b) * kLanes,
+                                 plane,
+                                 p.rows};
+          p.kernels->pool_rows(task);
         }
       }
     }
@@ -563,7 +570,7 @@ void forward_group(const Pass& p, const Inputs& inputs) {
   });
 }
 
-// ---- few images: single layout, every operation over all of them ----
+// ---- few images: single layout ----
 
 int workers_for_few(const Pass& p, const Operation& op, int64_t n) {
   const Value& out = p.net->values[static_cast<size_t>(op.out)];
@@ -580,13 +587,12 @@ void gather(const SinglePlan& plan, const Bf16* in, int64_t in_positions, int64_
   }
 }
 
-void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_ptr<Slab>>& work,
+void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_ptr<Slab>>& work,
                  const Operation& op) {
   const igd_net* net = images[0].net;
   const Value& in = net->values[static_cast<size_t>(op.in)];
   const Value& out = net->values[static_cast<size_t>(op.out)];
   const Weights& w = op.weights;
-  const int64_t n = static_cast<int64_t>(images.size());
   const int64_t position = single_layout(net->products).row;
   const int workers = workers_for_few(images[0], op, n);
   const int64_t gathered = op.dense.positions * w.in_blocks * position;
@@ -595,40 +601,46 @@ void conv_single(const std::vector<Pass>& images, const std::vector<std::unique_
   const SinglePlan& plan = dense ? op.dense : op.single;
   const int64_t tiles = static_cast<int64_t>(plan.tiles.size());
   const bool two = n == 1 && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
+  // A tile without another one goes with the next image's.
+  const bool pairs = n > 1 && tiles % 2 == 1;
+  const int64_t groups = pairs ? (n + 1) / 2 : n;
   const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
   const int64_t block_elements = w.taps * w.in_blocks * 2 * kTile;  // of the weights of one output block
-  parallel(workers, w.out_blocks / (two ? 2 : 1) * parts * n, [&](int64_t begin, int64_t end, int worker) {
+  parallel(workers, w.out_blocks / (two ? 2 : 1) * parts * groups, [&](int64_t begin, int64_t end, int worker) {
     Bf16* const maps = work[static_cast<size_t>(worker)]->get();
     Bf16* const panel = maps + (net->gathers ? kGathered : 0);
     for (int64_t image = 0; dense && image < n; ++image) {
-      gather(plan, images[static_cast<size_t>(image)].at(op.in), in.positions, w.in_blocks, position,
+      gather(plan, images[image].at(op.in), in.positions, w.in_blocks, position,
              maps + image * gathered);
     }
     int64_t filled = -1;
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t image = i / parts % n;
-      const Pass& p = images[static_cast<size_t>(image)];
+      const int64_t image = i / parts % groups * (pairs ? 2 : 1);
       const int64_t first = i % parts * kTilesPerTask;
-      const int64_t block = i / (parts * n) * (two ? 2 : 1);
-      const SingleConv task = {dense ? maps + image * gathered : p.at(op.in),
-                               p.at(op.out),
-                               op.residual < 0 ? nullptr : p.at(op.residual),
-                               block_of(w, block, op.bias.data(), net->products),
-                               plan.tiles.data() + first,
-                               std::min(tiles - first, kTilesPerTask),
-                               plan.taps.data(),
-                               static_cast<int32_t>(plan.taps.size()),
-                               dense ? plan.positions : in.positions,
-                               block * out.positions * position,
-                               plan.step,
-                               op.relu,
-                               w.floats == nullptr ? nullptr : w.floats + block * block_elements,
-                               panel,
-                               filled == block,
-                               i + 1 < end && (i + 1) / (parts * n) == block,
-                               two,
-                               out.positions * position};
-      p.kernels->conv_single(task);
+      const int64_t block = i / (parts * groups) * (two ? 2 : 1);
+      SingleConv task = {{},
+                         pairs && image + 1 < n ? 2 : 1,
+                         block_of(w, block, op.bias.data(), net->products),
+                         plan.tiles.data() + first,
+                         std::min(tiles - first, kTilesPerTask),
+                         plan.taps.data(),
+                         static_cast<int32_t>(plan.taps.size()),
+                         dense ? plan.positions : in.positions,
+                         block * out.positions * position,
+                         plan.step,
+                         op.relu,
+                         w.floats == nullptr ? nullptr : w.floats + block * block_elements,
+                         panel,
+                         filled == block,
+                         i + 1 < end && (i + 1) / (parts * groups) == block / (two ? 2 : 1),
+                         two,
+                         out.positions * position};
+      for (int k = 0; k < task.image_count; ++k) {
+        const Pass& p = images[image + k];
+        task.images[k] = {dense ? maps + (image + k) * gathered : p.at(op.in), p.at(op.out),
+                          op.residual < 0 ? nullptr : p.at(op.residual)};
+      }
+      images[0].kernels->conv_single(task);
       filled = block;
     }
   });
@@ -649,34 +661,70 @@ void unpack_weights(igd_net* net) {
   }
 }
 
+// One operation on some images.
+void few_op(const Pass* images, int64_t n, const std::vector<std::unique_ptr<Slab>>& work, const Operation& op,
+            const Inputs& inputs) {
+  if (op.out != inputs.also && op.kind == Kind::kConv) {
+    conv_single(images, n, work, op);
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const Inputs own = inputs.from_image(i);
+    if (op.out == inputs.also) {
+      load_value(images[i], inputs.also, own.x2, images[i].at(inputs.also), nullptr, false);
+    } else {
+      forward_op(images[i], op, own.x);
+    }
+  }
+}
+
+// Large maps: one image after the other, so that they stay in a near cache. Small ones: all images with each operation,
+// so that weights are read and split once. Several threads always take the latter: they meet at every operation's end.
+bool one_by_one(const igd_net* net, const Operation& op) {
+  const Value& out = net->values[static_cast<size_t>(op.out)];
+  return out.h * out.w > kTogetherPixels;
+}
+
 igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
   if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
+  // A second value is loaded at its turn, as its place may be another's before.
+  Inputs start = inputs;
+  const auto producer = [&](int value) { return net->values[static_cast<size_t>(value)].producer; };
+  if (start.also >= 0 && producer(start.also) > producer(from)) start.also = -1;
   for (int64_t i = 0; i < n; ++i) {
     slabs.emplace_back(new Slab(&net->single_slabs));
     if (slabs.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
     images.push_back({net, &kernels_for(net->products), Place::kSingle, slabs.back()->get(), 1,
                       igd_threads_get(), from, to});
-    load_inputs(images.back(), inputs.from_image(i));
+    load_inputs(images.back(), start.from_image(i));
   }
   std::vector<std::unique_ptr<Slab>> work;  // by worker
+  std::vector<const Operation*> ops;
   int most = 1;
   each_op(net, from, to, [&](const Operation& op) {
+    ops.push_back(&op);
     if (op.kind == Kind::kConv) most = std::max(most, workers_for_few(images[0], op, n));
   });
   for (int i = 0; i < most; ++i) {
     work.emplace_back(new Slab(&net->work_slabs));
     if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
   }
-  each_op(net, from, to, [&](const Operation& op) {
-    if (op.out == inputs.also) return;
-    if (op.kind == Kind::kConv) {
-      conv_single(images, work, op);
-      return;
+  for (size_t begin = 0; begin < ops.size();) {
+    size_t end = begin + 1;
+    if (images[0].workers > 1 || !one_by_one(net, *ops[begin])) {
+      few_op(images.data(), n, work, *ops[begin], inputs);
+    } else {
+      while (end < ops.size() && one_by_one(net, *ops[end])) ++end;
+      for (int64_t i = 0; i < n; ++i) {
+        for (size_t k = begin; k < end; ++k) {
+          few_op(images.data() + i, 1, work, *ops[k], inputs.from_image(i));
+        }
+      }
     }
-    for (int64_t i = 0; i < n; ++i) forward_op(images[static_cast<size_t>(i)], op, inputs.from_image(i).x);
-  });
+    begin = end;
+  }
   const Value& v = net->values[static_cast<size_t>(to)];
   for (int64_t i = 0; i < n; ++i) store_value(images[static_cast<size_t>(i)], to, y + i * v.h * v.w * v.c);
   return IGD_OK;
@@ -703,6 +751,30 @@ double work_between(const igd_net* net, int from, int to, int64_t n) {
     }
   });
   return sum;
+}
+
+// Estimated nanoseconds of one thread for a group of 16 images, however many of them there are, and for one image in the
+// single layout: products of tiles, and weights that come from beyond the second-level cache.
+struct Costs {
+  double group = 0;
+  double image = 0;
+};
+
+Costs costs_between(const igd_net* net, int from, int to) {
+  // Of a unit: two tiles of pixels by 32 channels.
+  const double step = net->products == 6 ? 180 : net->products == 3 ? 100 : 50;
+  Costs costs;
+  each_op(net, from, to, [&](const Operation& op) {
+    if (op.kind != Kind::kConv) return;
+    const double weights = static_cast<double>(op.weights.out_blocks * op.weights.in_blocks);
+    const double taps = static_cast<double>(op.weights.taps);
+    const double bytes = static_cast<double>(op.weights.packed.size() * sizeof(Bf16));
+    const double far = bytes > kNearLayerBytes ? static_cast<double>(op.batch.strips.size()) * bytes : 0;
+    const size_t tiles = op.dense.tiles.empty() ? op.single.tiles.size() : op.dense.tiles.size();
+    costs.group += op.batch_taps * weights * step + far / kFarBytesPerNanosecond;
+    costs.image += static_cast<double>(tiles) / 2 * taps * weights * step * kSingleStep;
+  });
+  return costs;
 }
 
 igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y,
@@ -734,6 +806,29 @@ igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs&
     store_value(p, to, y + g * kRows * v.h * v.w * v.c);
   });
   return failed.load() ? fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory") : IGD_OK;
+}
+
+// Images in whichever layout takes less time.
+igd_status forward(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+  const Costs costs = costs_between(net, from, to);
+  int64_t many = 0;
+  if (kRows * costs.image > costs.group) {
+    const int64_t rest = n % kRows;
+    many = rest <= kSingleImages || static_cast<double>(rest) * costs.image <= costs.group ? n - rest : n;
+  }
+  if (many > 0) {
+    const igd_status status = forward_many(net, from, to, many, inputs, y, nullptr);
+    if (status != IGD_OK) return status;
+  }
+  const Value& v = net->values[static_cast<size_t>(to)];
+  const int64_t parts = (n - many + kFewAtOnce - 1) / kFewAtOnce;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = many + (n - many) * part / parts, end = many + (n - many) * (part + 1) / parts;
+    const igd_status status =
+        forward_few(net, from, to, end - begin, inputs.from_image(begin), y + begin * v.h * v.w * v.c);
+    if (status != IGD_OK) return status;
+  }
+  return IGD_OK;
 }
 
 // ---- backward ----
@@ -1093,6 +1188,7 @@ void plan_operations(igd_net* net) {
     if (in.paired || out.paired) op.weights = pair_weights(op.weights, in, out, window, products);
     const bool patches = in.producer >= 0 && net->ops[static_cast<size_t>(in.producer)].kind == Kind::kPatches;
     op.batch = plan_batch(in, out, window, products, patches);
+    for (const Unit& unit : op.batch.units) op.batch_taps += unit.taps * (unit.second < 0 ? 0.6 : 1.0);
     op.single = plan_single(in, out, window, products);
     op.dense = plan_dense(in, out, window, products, op.single);
     op.backward = plan_backward(in, out, window, products, patches);
@@ -1103,6 +1199,12 @@ void plan_operations(igd_net* net) {
 void place_values(igd_net* net) {
   const int last = static_cast<int>(net->ops.size());
   Places reused, gradients;
+  struct Slot {
+    int64_t blocks, h, columns;
+    int64_t at;
+    int until;
+  };
+  std::vector<Slot> slots;
   const auto size = [&](size_t i) {
     const Value& v = net->values[i];
     return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.columns * v.blocks * batch_block(net->products);
@@ -1112,8 +1214,20 @@ void place_values(igd_net* net) {
     const bool pixels = from_pixels(net, static_cast<int>(i));
     v.kept_at = net->kept;
     net->kept += size(i);
-    v.single_at = net->single;
-    net->single += pixels ? 0 : round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
+    if (!pixels) {
+      // The border must stay zero: a place is used again by maps of the same shape only.
+      Slot* slot = nullptr;
+      for (Slot& s : slots) {
+        if (slot == nullptr && s.until < v.producer && s.blocks == v.blocks && s.h == v.h && s.columns == v.columns) slot = &s;
+      }
+      if (slot == nullptr) {
+        slots.push_back({v.blocks, v.h, v.columns, net->single, 0});
+        slot = &slots.back();
+        net->single += round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
+      }
+      v.single_at = slot->at;
+      slot->until = v.last_use < 0 ? last : v.last_use;
+    }
     v.reused_at = reused.place(size(i), v.producer, v.last_use < 0 ? last : v.last_use);
     const int64_t rows = v.h * v.columns * v.blocks * kRows;
     v.tape_at = net->taped;
@@ -1376,8 +1490,7 @@ igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, const floa
   igd::Inputs images;
   images.x = {x, stride_n, stride_c, stride_h, stride_w};
   if (tape == nullptr) {
-    return n <= igd::kSingleImages ? igd::forward_few(net, from, to, n, images, y)
-                                   : igd::forward_many(net, from, to, n, images, y, nullptr);
+    return igd::forward(net, from, to, n, images, y);
   }
   *tape = nullptr;
   std::unique_ptr<igd_tape> made(new (std::nothrow) igd_tape);
@@ -1408,8 +1521,7 @@ igd_status igd_net_forward_joined(igd_net* net, int from, int also, int to, int6
   inputs.x = {x, stride_n, stride_c, stride_h, stride_w};
   inputs.also = also;
   inputs.x2 = {x2, stride2_n, stride2_c, stride2_h, stride2_w};
-  return n <= igd::kSingleImages ? igd::forward_few(net, from, to, n, inputs, y)
-                                 : igd::forward_many(net, from, to, n, inputs, y, nullptr);
+  return igd::forward(net, from, to, n, inputs, y);
 }
 
 igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* grad_x, int64_t stride_n,

@@ -147,6 +147,7 @@ struct Operation {
   std::vector<float> scale;
   std::vector<float> shift;
   BatchPlan batch;
+  double batch_taps = 0;  // of all units, those of one pixel counting less
   BatchPlan backward;
   SinglePlan single;
   SinglePlan dense;  // fewer tiles, after a copy; no tiles where that gains nothing

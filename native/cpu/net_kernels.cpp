@@ -135,6 +135,21 @@ inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
   }
 }
 
+typedef __m256i Choice;
+inline Choice choice_of(uint8_t tap) { return _mm256_set1_epi8(static_cast<char>(tap)); }
+inline void choice_store(Choice choice, uint8_t* to) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), choice);
+}
+// Takes what is larger than `best`, or not a number.
+inline void row_larger(Row x, uint8_t tap, Row* best, Choice* choice) {
+  const __mmask16 low = _mm512_cmp_ps_mask(x.a, best->a, _CMP_GT_OQ) | _mm512_cmp_ps_mask(x.a, x.a, _CMP_UNORD_Q);
+  const __mmask16 high = _mm512_cmp_ps_mask(x.b, best->b, _CMP_GT_OQ) | _mm512_cmp_ps_mask(x.b, x.b, _CMP_UNORD_Q);
+  best->a = _mm512_mask_mov_ps(best->a, low, x.a);
+  best->b = _mm512_mask_mov_ps(best->b, high, x.b);
+  const __mmask32 bits = static_cast<uint32_t>(low) | static_cast<uint32_t>(high) << 16;
+  *choice = _mm256_mask_mov_epi8(*choice, bits, choice_of(tap));
+}
+
 struct __attribute__((packed)) TileConfig {
   uint8_t palette;
   uint8_t start;
@@ -388,6 +403,24 @@ inline void lanes(const float (*rows)[kLanes], float* to, int64_t step) {
   }
 }
 
+struct Choice {
+  uint8_t v[kLanes];
+};
+inline Choice choice_of(uint8_t tap) {
+  Choice choice;
+  memset(choice.v, tap, sizeof(choice.v));
+  return choice;
+}
+inline void choice_store(const Choice& choice, uint8_t* to) { memcpy(to, choice.v, sizeof(choice.v)); }
+inline void row_larger(const Row& x, uint8_t tap, Row* best, Choice* choice) {
+  for (int i = 0; i < kLanes; ++i) {
+    if (x.v[i] > best->v[i] || x.v[i] != x.v[i]) {
+      best->v[i] = x.v[i];
+      choice->v[i] = tap;
+    }
+  }
+}
+
 inline void tiles_begin(int) {}
 inline void tiles_end() {}
 
@@ -570,6 +603,20 @@ void lane_rows(const LaneRows& t) {
 }
 
 template <int kProducts>
+void pool_rows(const PoolRows& t) {
+  for (int64_t r = 0; r < t.rows; ++r) {
+    const Bf16* in = t.in + r * kLanes;
+    Row best = row_read<kProducts>(in + t.sources[0], t.plane);
+    Choice choice = choice_of(t.taps[0]);
+    for (int64_t i = 1; i < t.count; ++i) {
+      row_larger(row_read<kProducts>(in + t.sources[i], t.plane), t.taps[i], &best, &choice);
+    }
+    row_write<kProducts>(best, t.out + r * kLanes, t.plane);
+    if (t.choices != nullptr) choice_store(choice, t.choices + r * kLanes);
+  }
+}
+
+template <int kProducts>
 void row_store(const float* values, Bf16* row, int64_t plane) {
   row_write<kProducts>(row_floats(values, values + 16), row, plane);
 }
@@ -582,7 +629,7 @@ void row_load(const Bf16* row, int64_t plane, float* values) {
 template <int kProducts>
 NetKernels table() {
   return {conv_batch<kProducts>, conv_single<kProducts>, rows_map<kProducts>, patch_rows<kProducts>,
-          lane_rows<kProducts>, row_store<kProducts>, row_load<kProducts>};
+          lane_rows<kProducts>, pool_rows<kProducts>, row_store<kProducts>, row_load<kProducts>};
 }
 
 }  // namespace

@@ -76,11 +76,16 @@ struct BatchConv {
   MemoryRange ahead[2];  // prefetched, as the next call needs it
 };
 
-// The same on one image.
-struct SingleConv {
+struct SingleImage {
   const Bf16* in;
   Bf16* out;
-  const Bf16* addend;
+  const Bf16* addend;  // or NULL
+};
+
+// The same on one image, or on two at a time.
+struct SingleConv {
+  SingleImage images[2];
+  int image_count;
   BlockWeights weights;
   const PositionTile* tiles;
   int64_t tile_count;
@@ -141,12 +146,25 @@ struct LaneRows {
   int64_t out_step;
 };
 
+// The largest of `count` source rows, `rows` times, a row being 32 elements on; and which it was, the first of equals.
+struct PoolRows {
+  const Bf16* in;
+  const int64_t* sources;  // elements
+  const uint8_t* taps;     // what `choices` calls them
+  int64_t count;           // at least 1
+  Bf16* out;
+  uint8_t* choices;  // [row][32] or NULL
+  int64_t plane;
+  int64_t rows;
+};
+
 struct NetKernels {
   void (*conv_batch)(const BatchConv& task);
   void (*conv_single)(const SingleConv& task);
   void (*rows_map)(const RowsMap& task);
   void (*patch_rows)(const PatchRows& task);
   void (*lane_rows)(const LaneRows& task);
+  void (*pool_rows)(const PoolRows& task);
   // 32 floats <-> one row of planes.
   void (*row_store)(const float* values, Bf16* row, int64_t plane);
   void (*row_load)(const Bf16* row, int64_t plane, float* values);

@@ -293,11 +293,9 @@ constexpr bool kSplits = false;
 #endif
 
 template <int kProducts, int kPixels, int kHalves>
-inline void accumulate_pass(const SingleConv& t, const PositionTile* tiles, const WeightPass& weights, bool split,
-                            float (*sums)[256]) {
+inline void accumulate_pass(const SingleConv& t, const Bf16* in0, const Bf16* in1, const WeightPass& weights,
+                            bool split, float (*sums)[256]) {
   constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
-  const Bf16* in0 = t.in + tiles[0].source * kPosition;
-  const Bf16* in1 = t.in + tiles[kPixels - 1].source * kPosition;
   const int64_t block_step = t.in_positions * kPosition;
   if (split) {
     accumulate_single<kProducts, kPixels, kHalves, kSplits && kProducts == 6>(
@@ -308,37 +306,46 @@ inline void accumulate_pass(const SingleConv& t, const PositionTile* tiles, cons
   }
 }
 
-// The rows of a tile that are pixels, to the places of output block `block` of this task.
+// The rows of an image's tile that are pixels, to the places of output block `block` of this task.
 template <int kProducts, int kHalves>
-inline void finish_tile(const SingleConv& t, const PositionTile& tile, int64_t block, const Finish& f,
+inline void finish_tile(const SingleConv& t, const SingleImage& image, const PositionTile& tile, int64_t block, const Finish& f,
                         float (*sums)[256]) {
   constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
   for (int r = 0; r < kRows; ++r) {
     if (tile.to[r] < 0) continue;
     const int64_t row = t.out_at + block * t.out_step + tile.to[r] * kPosition;
-    finish_row<kProducts, kHalves>(sums[0] + r * 16, sums[1] + r * 16, f, t.out + row,
-                                   t.addend == nullptr ? nullptr : t.addend + row, nullptr, kLanes);
+    finish_row<kProducts, kHalves>(sums[0] + r * 16, sums[1] + r * 16, f, image.out + row,
+                                   image.addend == nullptr ? nullptr : image.addend + row, nullptr, kLanes);
   }
 }
 
 template <int kProducts, int kHalves>
 void conv_single_halves(const SingleConv& t) {
+  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
   const Finish f = finish_of(t.weights, t.relu);
   alignas(64) float sums[4][256];
   const bool floats = kSplits && kProducts == 6 && t.floats != nullptr;
   bool split = floats && !t.panel_filled;
+  // A unit is two tiles, of one image or one of each.
+  const int64_t per_image = t.image_count == 2 ? 1 : 2;
   // Parts that nobody reads again need few places: one is read while others are written.
-  const int64_t mask = t.tile_count <= 2 && !t.panel_kept ? 1 : INT64_MAX;
+  const int64_t mask = t.tile_count <= per_image && !t.panel_kept ? 1 : INT64_MAX;
   const WeightPass weights = {floats ? t.panel : t.weights.packed, t.floats, t.panel, mask};
-  for (int64_t i = 0; i < t.tile_count; i += 2, split = false) {
-    const int pixels = i + 1 < t.tile_count ? 2 : 1;
-    const PositionTile* tiles = t.tiles + i;
-    if (pixels == 2) {
-      accumulate_pass<kProducts, 2, kHalves>(t, tiles, weights, split, sums);
-    } else {
-      accumulate_pass<kProducts, 1, kHalves>(t, tiles, weights, split, sums);
+  for (int64_t i = 0; i < t.tile_count; i += per_image, split = false) {
+    const SingleImage* second = t.images + (t.image_count - 1);
+    const PositionTile* tiles[2] = {t.tiles + i, t.tiles + i};
+    if (t.image_count == 1) {
+      tiles[1] = i + 1 < t.tile_count ? tiles[0] + 1 : nullptr;
     }
-    for (int m = 0; m < pixels; ++m) finish_tile<kProducts, kHalves>(t, tiles[m], 0, f, sums + 2 * m);
+    const Bf16* in0 = t.images[0].in + tiles[0]->source * kPosition;
+    if (tiles[1] == nullptr) {
+      accumulate_pass<kProducts, 1, kHalves>(t, in0, in0, weights, split, sums);
+      finish_tile<kProducts, kHalves>(t, t.images[0], *tiles[0], 0, f, sums);
+      break;
+    }
+    accumulate_pass<kProducts, 2, kHalves>(t, in0, second->in + tiles[1]->source * kPosition, weights, split, sums);
+    finish_tile<kProducts, kHalves>(t, t.images[0], *tiles[0], 0, f, sums);
+    finish_tile<kProducts, kHalves>(t, *second, *tiles[1], 0, f, sums + 2);
   }
 }
 
@@ -348,12 +355,12 @@ void conv_single_two(const SingleConv& t) {
   alignas(64) float sums[4][256];
   const WeightPass weights = {t.weights.packed, kSplits ? t.floats : nullptr, t.panel, 0};
   for (int64_t i = 0; i < t.tile_count; ++i) {
-    accumulate_two<kProducts>(t.in + t.tiles[i].source * kPosition, t.in_positions * kPosition, t.stride * kPosition,
+    accumulate_two<kProducts>(t.images[0].in + t.tiles[i].source * kPosition, t.in_positions * kPosition, t.stride * kPosition,
                               weights, t.weights.in_blocks, t.taps, t.tap_count, sums);
     BlockWeights second = t.weights;
     second.bias += kLanes;
-    finish_tile<kProducts, 2>(t, t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
-    finish_tile<kProducts, 2>(t, t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
+    finish_tile<kProducts, 2>(t, t.images[0], t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
+    finish_tile<kProducts, 2>(t, t.images[0], t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
   }
 }
 

@@ -523,6 +523,48 @@ void threads(int64_t size) {
   igd_threads_set(before);
 }
 
+// Every number of images, whatever layouts it is split into, and threads: each image as it is alone.
+void any_number() {
+  for (bool wide : {false, true}) {
+    // A wide network prefers the single layout for more images than a narrow one. One tile, several, and an odd number.
+    Model m({3, wide ? 5 : 18, wide ? 5 : 18});
+    int v = m.conv(0, wide ? 160 : 16, 3, 1, -1, true);
+    v = m.block(v, wide ? 160 : 32, wide ? 1 : 2);
+    if (!wide) v = m.max_pool(v);
+    m.block(v, wide ? 192 : 48, wide ? 2 : 1);
+    const Shape input = m.shapes[0], output = m.shapes.back();
+    const int before = igd_threads_get();
+    const int64_t most = 37;
+    Random random(17);
+    const std::vector<float> x = random.vector<float>(most * input.size(), 0, 1);
+    for (int products : {6, 1}) {
+      const Built b = build(m, products);
+      const auto forward = [&](int64_t first, int64_t n) {
+        std::vector<float> y(static_cast<size_t>(n * output.size()), NAN);
+        expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data() + first * input.size(),
+                                      input.size(), input.h * input.w, input.w, 1, y.data(), nullptr),
+                      IGD_OK, "forward");
+        return y;
+      };
+      std::vector<float> alone;
+      for (int64_t i = 0; i < most; ++i) {
+        const std::vector<float> y = forward(i, 1);
+        alone.insert(alone.end(), y.begin(), y.end());
+      }
+      for (int64_t n = 1; n <= most; ++n) {
+        for (int count : {1, 2, 3}) {
+          expect_status(igd_threads_set(count), IGD_OK, "threads");
+          const std::vector<float> y = forward(0, n);
+          expect(std::memcmp(y.data(), alone.data(), y.size() * sizeof(float)) == 0,
+                 std::string(wide ? "wide" : "narrow") + " products " + std::to_string(products) + " n " +
+                     std::to_string(n) + " threads " + std::to_string(count) + ": each image as it is alone");
+        }
+      }
+      igd_threads_set(before);
+    }
+  }
+}
+
 // Continuing from a block's hidden value and residual gives what the whole pass gives. Of even width, narrow maps are
 // pairs.
 void joined(int64_t size, int64_t stem_channels, int64_t out) {
@@ -534,7 +576,7 @@ void joined(int64_t size, int64_t stem_channels, int64_t out) {
   m.conv(middle, out, 1, 1, shortcut, true);
   const Built b = build(m, 6);
   Random random(8);
-  for (int64_t n : {1, 16, 23}) {
+  for (int64_t n : {1, 2, 5, 9, 16, 23}) {
     const auto values = [&](int v) {
       const Shape s = m.shapes[static_cast<size_t>(v)];
       return std::vector<float>(static_cast<size_t>(n * s.size()));
@@ -611,6 +653,7 @@ void test_net() {
     joined(9, 24, 40);
     joined(8, 24, 40);
     joined(8, 16, 16);
+    if (each == isa) any_number();
     if (isa == IGD_ISA_PORTABLE) break;
   }
   igd_isa_force(isa);
