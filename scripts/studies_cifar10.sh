@@ -72,8 +72,7 @@ if wanted sweeps; then
   study sweep-eps sweep --over eps --values 2/255,4/255,8/255,16/255,32/255 "${quick[@]}"
 fi
 if wanted loss-surface; then
-  timed loss-surface "$igd" study loss-surface "${model[@]}" --data "folder:$data/test" \
-    --limit $((limit < 100 ? limit : 100)) "${defense[@]}" --points 21 --out "$out/loss-surface"
+  timed loss-surface "$igd" study loss-surface "${images[@]}" "${defense[@]}" --points 21 --out "$out/loss-surface"
 fi
 if wanted compare; then
   # One fixed start of the hedge defense, or judging and attacking it would take five times as long; the state of
