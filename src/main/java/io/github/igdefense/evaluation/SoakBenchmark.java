@@ -106,7 +106,8 @@ public record SoakBenchmark(String what, long count, double seconds, List<Double
           for (long done = 0; done < steps; done += STEPS) {
             try (PointerScope scope = new PointerScope();
                 AttackContext context = AttackContext.seeded(done)) {
-              pgd.run(classifier, x.narrow(0, 0, ATTACKED), labels, context);
+              // The result's images are the caller's to free.
+              pgd.run(classifier, x.narrow(0, 0, ATTACKED), labels, context).close();
             }
           }
         },
