@@ -3,7 +3,7 @@
 # comparison with other test-time defenses. What was finished is kept: run it again to go on.
 # Usage: scripts/studies_cifar10.sh CIFAR10_FOLDER OUT_DIR   (class folders CIFAR10_FOLDER/{train,test}/<class>)
 # Environment: LIMIT test images (500), PROBE training images for rankings (5000), STEPS of APGD (30), TARGETS of
-# APGD-T (3), THREADS (1), KEEP (50), CDIR a CD-IR ranking of layer4 (none: its rows stay empty),
+# APGD-T (3), THREADS (1), KEEP (50), CDIR a CD-IR ranking of layer4 (default: one with the images' labels for CLIP),
 # ONLY a list of the parts to run, such as "analyze ablation compare" (all).
 set -euo pipefail
 if [ $# -ne 2 ]; then
@@ -20,8 +20,6 @@ model=(--checkpoint embedded:cifar10 --threads "$threads")
 images=("${model[@]}" --data "folder:$data/test" --limit "$limit")
 strong=(--attack apgd-ce,apgd-t --steps "$steps" --targets "$targets" --eps 8/255)
 quick=(--attack apgd-ce --steps "$steps" --eps 8/255)
-cdir=()
-[ -z "${CDIR:-}" ] || cdir=(--cdir-ranking "$CDIR")
 
 # timed NAME COMMAND ...: runs it, keeps what it prints in OUT_DIR/NAME.txt, and notes the time it took.
 timed() {
@@ -41,6 +39,12 @@ wanted() { case "$only" in *" $1 "*) return 0 ;; *) return 1 ;; esac }
 rankings="$out/rankings"
 [ -f "$rankings/cifar10/layer4.npz" ] || timed rank "$igd" rank loir "${model[@]}" --data "folder:$data/train" \
   --limit "$probe" --layer layer4 --out "$rankings"
+if [ -z "${CDIR:-}" ]; then
+  CDIR="$out/cdir"
+  [ -f "$CDIR/cifar10/layer4.npz" ] || timed rank-cdir "$igd" rank cdir "${model[@]}" --data "folder:$data/train" \
+    --limit "$probe" --layer layer4 --concepts labels --out "$CDIR"
+fi
+cdir=(--cdir-ranking "$CDIR")
 defense=(--ranking "$rankings" --keep "$keep" --smoothing-sigma 4/255 --cache "$out/cache")
 study() {
   local name="$1" command="$2"
