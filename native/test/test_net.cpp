@@ -413,6 +413,30 @@ void narrow(bool all) {
   }
 }
 
+// The first n images through the whole network.
+std::vector<float> forward(const Built& b, const Model& m, int64_t n, const float* x, igd_tape** tape = nullptr) {
+  const Shape& input = m.shapes[0];
+  std::vector<float> y(static_cast<size_t>(n * m.shapes.back().size()), NAN);
+  expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x, input.size(), input.h * input.w, input.w, 1,
+                                y.data(), tape),
+                IGD_OK, "forward");
+  return y;
+}
+
+// The same, again with a tape, and back.
+struct Passes {
+  std::vector<float> y, taped, gx;
+  Passes(const Built& b, const Model& m, int64_t n, const float* x, const float* grad) : y(forward(b, m, n, x)) {
+    const Shape& input = m.shapes[0];
+    igd_tape* raw = nullptr;
+    taped = forward(b, m, n, x, &raw);
+    const Tape tape(raw);
+    gx.assign(static_cast<size_t>(n * input.size()), NAN);
+    expect_status(igd_net_backward(tape.get(), grad, gx.data(), input.size(), input.h * input.w, input.w, 1), IGD_OK,
+                  "backward");
+  }
+};
+
 // All values and gradients of all images, whatever the number of images.
 void every_batch() {
   Model m({3, 8, 8});
@@ -427,26 +451,15 @@ void every_batch() {
     const Built b = build(m, products);
     std::vector<float> expected, expected_gradient;
     for (int64_t n = kMost; n >= 1; --n) {
-      std::vector<float> y(static_cast<size_t>(n * output.size()), NAN), gx(static_cast<size_t>(n * input.size()), NAN);
-      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
-                                    input.w, 1, y.data(), nullptr),
-                    IGD_OK, "forward");
-      std::vector<float> taped(y.size(), NAN);
-      igd_tape* raw = nullptr;
-      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
-                                    input.w, 1, taped.data(), &raw),
-                    IGD_OK, "forward");
-      const Tape tape(raw);
-      expect_status(igd_net_backward(tape.get(), grad.data(), gx.data(), input.size(), input.h * input.w, input.w, 1),
-                    IGD_OK, "backward");
+      const Passes p(b, m, n, x.data(), grad.data());
       if (expected.empty()) {
-        expected = y;
-        expected_gradient = gx;
+        expected = p.y;
+        expected_gradient = p.gx;
       }
       const std::string what = "products " + std::to_string(products) + ", " + std::to_string(n) + " images: ";
-      expect(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)) == 0, what + "values of 37");
-      expect(std::memcmp(taped.data(), expected.data(), y.size() * sizeof(float)) == 0, what + "values of 37, taped");
-      expect(std::memcmp(gx.data(), expected_gradient.data(), gx.size() * sizeof(float)) == 0, what + "gradient of 37");
+      expect(std::memcmp(p.y.data(), expected.data(), p.y.size() * sizeof(float)) == 0, what + "values of 37");
+      expect(std::memcmp(p.taped.data(), expected.data(), p.y.size() * sizeof(float)) == 0, what + "values of 37, taped");
+      expect(std::memcmp(p.gx.data(), expected_gradient.data(), p.gx.size() * sizeof(float)) == 0, what + "gradient of 37");
     }
   }
 }
@@ -499,25 +512,14 @@ void threads(int64_t size) {
     std::vector<float> expected, expected_gradient;
     for (int count : {1, 2, 3, 8}) {
       expect_status(igd_threads_set(count), IGD_OK, "threads");
-      std::vector<float> y(static_cast<size_t>(n * output.size())), taped(y.size());
-      std::vector<float> gx(static_cast<size_t>(n * input.size()));
-      igd_tape* raw = nullptr;
-      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
-                                    input.w, 1, y.data(), nullptr),
-                    IGD_OK, "forward");
-      expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data(), input.size(), input.h * input.w,
-                                    input.w, 1, taped.data(), &raw),
-                    IGD_OK, "forward");
-      const Tape tape(raw);
-      expect_status(igd_net_backward(tape.get(), grad.data(), gx.data(), input.size(), input.h * input.w, input.w, 1),
-                    IGD_OK, "backward");
+      const Passes p(b, m, n, x.data(), grad.data());
       if (expected.empty()) {
-        expected = y;
-        expected_gradient = gx;
+        expected = p.y;
+        expected_gradient = p.gx;
       }
       const std::string what = "n " + std::to_string(n) + " threads " + std::to_string(count);
-      expect(y == expected && taped == expected, what + ": same values");
-      expect(gx == expected_gradient, what + ": same gradient");
+      expect(p.y == expected && p.taped == expected, what + ": same values");
+      expect(p.gx == expected_gradient, what + ": same gradient");
     }
   }
   igd_threads_set(before);
@@ -532,29 +534,22 @@ void any_number() {
     v = m.block(v, wide ? 160 : 32, wide ? 1 : 2);
     if (!wide) v = m.max_pool(v);
     m.block(v, wide ? 192 : 48, wide ? 2 : 1);
-    const Shape input = m.shapes[0], output = m.shapes.back();
+    const Shape input = m.shapes[0];
     const int before = igd_threads_get();
     const int64_t most = 37;
     Random random(17);
     const std::vector<float> x = random.vector<float>(most * input.size(), 0, 1);
     for (int products : {6, 1}) {
       const Built b = build(m, products);
-      const auto forward = [&](int64_t first, int64_t n) {
-        std::vector<float> y(static_cast<size_t>(n * output.size()), NAN);
-        expect_status(igd_net_forward(b.net.get(), 0, b.values.back(), n, x.data() + first * input.size(),
-                                      input.size(), input.h * input.w, input.w, 1, y.data(), nullptr),
-                      IGD_OK, "forward");
-        return y;
-      };
       std::vector<float> alone;
       for (int64_t i = 0; i < most; ++i) {
-        const std::vector<float> y = forward(i, 1);
+        const std::vector<float> y = forward(b, m, 1, x.data() + i * input.size());
         alone.insert(alone.end(), y.begin(), y.end());
       }
       for (int64_t n = 1; n <= most; ++n) {
         for (int count : {1, 2, 3}) {
           expect_status(igd_threads_set(count), IGD_OK, "threads");
-          const std::vector<float> y = forward(0, n);
+          const std::vector<float> y = forward(b, m, n, x.data());
           expect(std::memcmp(y.data(), alone.data(), y.size() * sizeof(float)) == 0,
                  std::string(wide ? "wide" : "narrow") + " products " + std::to_string(products) + " n " +
                      std::to_string(n) + " threads " + std::to_string(count) + ": each image as it is alone");
