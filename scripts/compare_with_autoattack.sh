@@ -7,14 +7,15 @@
 #   CIFAR10_FOLDER holds class folders {train,test}/<class>; AUTOATTACK_CHECKOUT holds the package autoattack;
 #   IMAGES (500) are the first of every class; THREADS (2) for both
 # Environment: PYTHON with numpy and PyTorch (/usr/bin/python3), BATCH (128), SEED (0), ONLY "base defended" (both),
-#   RANKINGS a folder unit<u>.npy of layer4 or the --out of igd rank loir (none: made from 5000 training images)
+#   RANKINGS a folder unit<u>.npy of layer4 or the --out of igd rank loir (none: made from 5000 training images),
+#   TOGETHER=1 both at the same time, with one thread on a core of its own each (on a shared machine whose speed changes by the minute)
 set -euo pipefail
 if [ $# -lt 3 ] || [ $# -gt 5 ]; then
-  sed -n '2,11s/^# //p' "$0" >&2
+  sed -n '2,12s/^# //p' "$0" >&2
   exit 2
 fi
 data="$1" autoattack="$2" out="$3" images="${4:-500}" threads="${5:-2}"
-python="${PYTHON:-/usr/bin/python3}" batch="${BATCH:-128}" seed="${SEED:-0}" only=" ${ONLY:-base defended} "
+together="${TOGETHER:-0}" python="${PYTHON:-/usr/bin/python3}" batch="${BATCH:-128}" seed="${SEED:-0}" only=" ${ONLY:-base defended} "
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 igd="${IGD:-$here/igd}" checkpoint="$here/../checkpoints/cifar10.safetensors"
 fail() {
@@ -26,6 +27,12 @@ fail() {
 [ -f "$checkpoint" ] || fail "expected $checkpoint, found none"
 "$python" -c 'import numpy, torch' 2> /dev/null || fail "expected numpy and PyTorch for $python; install python3-numpy and python3-torch, or name another by PYTHON"
 case "$images$threads$batch" in *[!0-9]*) fail "expected whole numbers IMAGES, THREADS and BATCH" ;; esac
+pin_igd=() pin_python=()
+if [ "$together" = 1 ]; then
+  [ "$threads" = 1 ] || fail "expected THREADS 1 with TOGETHER=1, got $threads: each has one core"
+  [ "$(nproc)" -ge 2 ] || fail "expected 2 cores for TOGETHER=1, found $(nproc)"
+  pin_igd=(taskset -c 0) pin_python=(taskset -c 1)
+fi
 "$igd" --version > /dev/null # builds where there is no build: not part of the time
 mkdir -p "$out"
 
@@ -45,7 +52,7 @@ timed() {
 }
 
 # What is kept in OUT_DIR belongs to one set of points.
-settings="images $images seed $seed batch $batch threads $threads"
+settings="images $images seed $seed batch $batch threads $threads together $together"
 if [ -f "$out/settings.txt" ] && [ "$(cat "$out/settings.txt")" != "$settings" ]; then
   fail "$out holds results of '$(cat "$out/settings.txt")', not of '$settings'; choose another folder"
 fi
@@ -63,14 +70,23 @@ run() {
     ours=(--ranking "$1" --layer layer4 --keep 50 --smoothing-sigma 0 --temperature 0.01)
     theirs=(--rankings "$1" --keep 50)
   fi
+  local published=
+  if [ ! -f "$out/$name-python.time" ]; then
+    timed "$name-python" "${pin_python[@]}" env OMP_NUM_THREADS="$threads" "$python" -W ignore "$here/compare_with_autoattack.py" \
+      --autoattack "$autoattack" --checkpoint "$checkpoint" --points "$points" "${theirs[@]}" --seed "$seed" \
+      --batch-size "$batch" --threads "$threads" --out "$out/$name-python.npz" &
+    published=$!
+    if [ "$together" = 0 ]; then
+      wait "$published"
+      published=
+    fi
+  fi
   if [ ! -f "$out/$name-igd.time" ]; then
     rm -rf "${out:?}/$name-igd"
-    timed "$name-igd" "$igd" attack "${model[@]}" --data "npz:$points" "${ours[@]}" --attack autoattack --norm Linf \
+    timed "$name-igd" "${pin_igd[@]}" "$igd" attack "${model[@]}" --data "npz:$points" "${ours[@]}" --attack autoattack --norm Linf \
       --eps 8/255 --seed "$seed" --batch-size "$batch" --per-image --out "$out/$name-igd"
   fi
-  [ -f "$out/$name-python.time" ] || timed "$name-python" env OMP_NUM_THREADS="$threads" "$python" -W ignore \
-    "$here/compare_with_autoattack.py" --autoattack "$autoattack" --checkpoint "$checkpoint" --points "$points" "${theirs[@]}" \
-    --seed "$seed" --batch-size "$batch" --threads "$threads" --out "$out/$name-python.npz"
+  if [ -n "$published" ]; then wait "$published"; fi
 }
 
 case "$only" in *" base "*) run base ;; esac
