@@ -121,7 +121,7 @@ void image_noise(const float* x, int64_t n, int64_t pixels, int64_t samples, uin
 struct Places {
   int64_t rows = 0;     // clean and noisy images
   int64_t first = 0;    // images that z is computed from
-  int64_t images = 0;   // with smoothing: [rows,C,H,W] where both run as one batch, else [first,C,H,W]
+  int64_t images = 0;   // [rows,C,H,W], with smoothing
   int64_t maps = 0;     // [rows,S,U]
   int64_t masked = 0;   // [n,S,U], interior layers
   int64_t lasts = 0;    // [max(first,n),S',U'], interior layers
@@ -151,7 +151,7 @@ bool place(const igd_defended& d, int64_t n, Places* p) {
   if (!fits) return false;
   p->first = d.smoothed() ? noisy : n;
   const int64_t head_rows = p->first > n ? p->first : n;
-  p->images = reserve(d.smoothed() ? d.joint() ? p->rows : p->first : 0, d.pixels);
+  p->images = reserve(d.smoothed() ? p->rows : 0, d.pixels);
   p->maps = reserve(p->rows, d.units * d.places);
   if (!d.penultimate()) {
     p->masked = reserve(n, d.units * d.places);
@@ -250,10 +250,8 @@ igd_status run(const igd_defended& d, int64_t n, const float* x, const Places& p
                float* first_logits) {
   float* noisy = memory + p.images;
   if (d.smoothed()) {
-    if (d.joint()) {
-      memcpy(noisy, x, static_cast<size_t>(n * d.pixels) * sizeof(float));
-      noisy += n * d.pixels;
-    }
+    memcpy(noisy, x, static_cast<size_t>(n * d.pixels) * sizeof(float));
+    noisy += n * d.pixels;
     image_noise(x, n, d.pixels, d.samples, d.seed, noisy);
     const float sigma = static_cast<float>(d.sigma);
     for (int64_t i = 0; i < p.first; ++i) {
@@ -269,8 +267,8 @@ igd_status run(const igd_defended& d, int64_t n, const float* x, const Places& p
   } else if (d.joint()) {
     status = forward(d.net, 0, d.layer, p.rows, memory + p.images, maps);
   } else {
-    status = forward(d.noisy_net, 0, d.layer, p.first, noisy, maps + n * d.units * d.places);
-    if (status == IGD_OK) status = forward(d.net, 0, d.layer, n, x, maps);
+    status = igd_net_forward_coarse(d.net, d.noisy_net, 0, d.layer, p.rows, p.first, memory + p.images, d.pixels, d.plane,
+                                    d.columns, 1, maps);
   }
   if (status != IGD_OK) return status;
   const float* clean = maps;

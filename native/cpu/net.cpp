@@ -42,7 +42,7 @@ constexpr double kFewProductsPerNanosecond = 60;
 constexpr int64_t kTilesPerTask = 16;
 // Weights of an output block that stay in the second-level cache while a strip is computed; more come in chunks.
 constexpr int64_t kNearWeights = 512 * 1024;
-constexpr int64_t kChunkWeights = 144 * 1024;
+constexpr int64_t kChunkWeights = 162 * 1024;
 // Elements of the maps that one thread copies at a time.
 constexpr int64_t kGathered = 4 * 1024 * 1024;
 // Positions that the last tile may read past the bordered map.
@@ -87,6 +87,10 @@ using igd::Operation;
 using igd::Value;
 
 struct igd_net {
+  static uint64_t next_number() {
+    static std::atomic<uint64_t> last{0};
+    return ++last;
+  }
   int products = 6;
   bool sealed = false;
   std::vector<Value> values;
@@ -105,6 +109,11 @@ struct igd_net {
   igd::SlabPool single_slabs;
   igd::SlabPool work_slabs;  // of a thread that works on few images: copied maps, then a panel of weights
   bool gathers = false;
+  // Networks are numbered, as an address may be another's later.
+  const uint64_t number = next_number();
+  std::mutex compared_mutex;
+  uint64_t compared_with = 0;  // network that `shares` is about; 0: none
+  bool shares = false;
   std::once_flag transposed;
   std::once_flag unpacked;
   std::unique_ptr<float, void (*)(void*)> floats{nullptr, free};  // of all operations, for few images
@@ -175,6 +184,7 @@ struct Pass {
   int from;
   int to;
   Bf16* tape = nullptr;  // what the backward pass needs, of this group; or nullptr
+  int products = 0;      // single layout: of this image, at most the network's
   // Signs of a value on the tape; nullptr if there are none.
   uint32_t* positive(int value) const {
     const Value& v = net->values[static_cast<size_t>(value)];
@@ -478,7 +488,7 @@ void conv_batch(const Pass& p, const Planes& planes, const Weights& weights, con
                         {}};
       if (chunks) {
         task.sums = static_cast<float(*)[256]>(scratch(static_cast<size_t>(task.unit_count) * 4 * sizeof(*task.sums)));
-        if (task.sums != nullptr) task.chunk_steps = kChunkWeights / step_bytes;
+        if (task.sums != nullptr) task.chunk_blocks = std::max<int64_t>(1, kChunkWeights / (weights.taps * step_bytes));
       }
       if (i + 1 < end) {
         if (!chunks && blocks > 1) task.ahead[0] = {block_of(weights, (block + 1) % blocks, bias, p.net->products).packed, block_bytes};
@@ -600,7 +610,7 @@ void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_pt
   const bool dense = !op.dense.tiles.empty() && w.out_blocks >= 4 * workers && n * gathered <= kGathered;
   const SinglePlan& plan = dense ? op.dense : op.single;
   const int64_t tiles = static_cast<int64_t>(plan.tiles.size());
-  const bool two = n == 1 && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
+  const bool two = n == 1 && images[0].products == net->products && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
   // A tile without another one goes with the next image's.
   const bool pairs = n > 1 && tiles % 2 == 1;
   const int64_t groups = pairs ? (n + 1) / 2 : n;
@@ -638,9 +648,9 @@ void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_pt
       for (int k = 0; k < task.image_count; ++k) {
         const Pass& p = images[image + k];
         task.images[k] = {dense ? maps + (image + k) * gathered : p.at(op.in), p.at(op.out),
-                          op.residual < 0 ? nullptr : p.at(op.residual)};
+                          op.residual < 0 ? nullptr : p.at(op.residual), p.products};
       }
-      images[0].kernels->conv_single(task);
+      kernels_for(net->products).conv_single(task);
       filled = block;
     }
   });
@@ -685,7 +695,9 @@ bool one_by_one(const igd_net* net, const Operation& op) {
   return out.h * out.w > kTogetherPixels;
 }
 
-igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+// The last `coarse` images with `products` only, the others with the network's.
+igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y, int64_t coarse = 0,
+                       int products = 0) {
   if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
@@ -696,8 +708,9 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
   for (int64_t i = 0; i < n; ++i) {
     slabs.emplace_back(new Slab(&net->single_slabs));
     if (slabs.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
-    images.push_back({net, &kernels_for(net->products), Place::kSingle, slabs.back()->get(), 1,
-                      igd_threads_get(), from, to});
+    const int own = i < n - coarse ? net->products : products;
+    images.push_back({net, &kernels_for(own), Place::kSingle, slabs.back()->get(), 1, igd_threads_get(), from, to,
+                      nullptr, own});
     load_inputs(images.back(), start.from_image(i));
   }
   std::vector<std::unique_ptr<Slab>> work;  // by worker
@@ -829,6 +842,50 @@ igd_status forward(igd_net* net, int from, int to, int64_t n, const Inputs& inpu
     if (status != IGD_OK) return status;
   }
   return IGD_OK;
+}
+
+// Whether a network of fewer products has the same layers, its weights being the first parts of the other's.
+bool same_layers(const igd_net* net, const igd_net* coarse) {
+  const auto same_value = [](const Value& x, const Value& y) {
+    return x.c == y.c && x.h == y.h && x.w == y.w && x.paired == y.paired;
+  };
+  if (net->values.size() != coarse->values.size() || net->ops.size() != coarse->ops.size() ||
+      net->input_scale != coarse->input_scale || net->input_shift != coarse->input_shift) {
+    return false;
+  }
+  for (size_t i = 0; i < net->values.size(); ++i) {
+    if (!same_value(net->values[i], coarse->values[i])) return false;
+  }
+  const int64_t step = planes_of(net->products) * 2 * kTile;
+  const int64_t coarse_step = planes_of(coarse->products) * 2 * kTile;
+  for (size_t i = 0; i < net->ops.size(); ++i) {
+    const Operation& x = net->ops[i];
+    const Operation& y = coarse->ops[i];
+    if (x.kind != y.kind || x.in != y.in || x.out != y.out || x.residual != y.residual || x.kernel != y.kernel ||
+        x.stride != y.stride || x.padding != y.padding || x.relu != y.relu || x.bias != y.bias || x.scale != y.scale ||
+        x.shift != y.shift || x.weights.taps != y.weights.taps) {
+      return false;
+    }
+    const int64_t steps = static_cast<int64_t>(x.weights.packed.size()) / step;
+    if (steps != static_cast<int64_t>(y.weights.packed.size()) / coarse_step) return false;
+    for (int64_t k = 0; k < steps; ++k) {
+      if (memcmp(x.weights.packed.data() + k * step, y.weights.packed.data() + k * coarse_step,
+                 static_cast<size_t>(coarse_step) * sizeof(Bf16)) != 0) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// The same, found out once for the pair.
+bool shares_layers(const igd_net* net, igd_net* coarse) {
+  std::lock_guard<std::mutex> lock(coarse->compared_mutex);
+  if (coarse->compared_with != net->number) {
+    coarse->shares = same_layers(net, coarse);
+    coarse->compared_with = net->number;
+  }
+  return coarse->shares;
 }
 
 // ---- backward ----
@@ -1522,6 +1579,43 @@ igd_status igd_net_forward_joined(igd_net* net, int from, int also, int to, int6
   inputs.also = also;
   inputs.x2 = {x2, stride2_n, stride2_c, stride2_h, stride2_w};
   return igd::forward(net, from, to, n, inputs, y);
+}
+
+igd_status igd_net_forward_coarse(igd_net* net, igd_net* coarse_net, int from, int to, int64_t n, int64_t coarse,
+                                  const float* x, int64_t stride_n, int64_t stride_c, int64_t stride_h,
+                                  int64_t stride_w, float* y) {
+  for (igd_net* each : {net, coarse_net}) {
+    const igd_status status = check_pass("igd_net_forward_coarse", each, from, -1, to, n);
+    if (status != IGD_OK) return status;
+  }
+  if (coarse < 0 || coarse > n || x == nullptr || y == nullptr) {
+    return igd::fail(IGD_INVALID_ARGUMENT,
+                     "igd_net_forward_coarse: expected 0 to %lld coarse images and non-null addresses, got %lld",
+                     static_cast<long long>(n), static_cast<long long>(coarse));
+  }
+  for (int value : {from, to}) {
+    const Value& v = net->values[static_cast<size_t>(value)];
+    const Value& w = coarse_net->values[static_cast<size_t>(value)];
+    if (v.c != w.c || v.h != w.h || v.w != w.w) {
+      return igd::fail(IGD_INVALID_ARGUMENT,
+                       "igd_net_forward_coarse: coarse_net: expected value %d of %lld x %lld x %lld as in net, got "
+                       "%lld x %lld x %lld",
+                       value, static_cast<long long>(v.c), static_cast<long long>(v.h), static_cast<long long>(v.w),
+                       static_cast<long long>(w.c), static_cast<long long>(w.h), static_cast<long long>(w.w));
+    }
+  }
+  igd::Inputs inputs;
+  inputs.x = {x, stride_n, stride_c, stride_h, stride_w};
+  const int64_t fine = n - coarse;
+  if (fine > 0 && coarse > 0 && n <= igd::kSingleImages && net->products == 6 && coarse_net->products < 6 &&
+      igd::shares_layers(net, coarse_net)) {
+    return igd::forward_few(net, from, to, n, inputs, y, coarse, coarse_net->products);
+  }
+  const Value& v = net->values[static_cast<size_t>(to)];
+  igd_status status = IGD_OK;
+  if (fine > 0) status = igd::forward(net, from, to, fine, inputs, y);
+  if (status != IGD_OK || coarse == 0) return status;
+  return igd::forward(coarse_net, from, to, coarse, inputs.from_image(fine), y + fine * v.h * v.w * v.c);
 }
 
 igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* grad_x, int64_t stride_n,

@@ -83,7 +83,7 @@ struct SinglePlan {
 };
 
 struct Weights {
-  TileVector packed;  // [out block][tap][in block][plane][half 2][pair 16][out 16][2]
+  TileVector packed;  // [out block][in block][tap][plane][half 2][pair 16][out 16][2]
   const float* floats = nullptr;  // the same for few images, see SingleConv; or nullptr; not owned
   int64_t in_blocks = 0;
   int64_t out_blocks = 0;

@@ -193,61 +193,7 @@ inline void tiles_end() { _tile_release(); }
     }                                                              \
   } while (0)
 
-// sums[m*2+half][row][out 16] over taps and input blocks.
-template <int kProducts, int kPixels, int kHalves>
-inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
-                       const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
-                       int /*rows*/, float (*sums)[256]) {
-  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
-  constexpr int kMask = kHalves > 1 ? 3 : 1;
-  const int64_t bytes = row_step * static_cast<int64_t>(sizeof(Bf16));
-  _tile_zero(0);
-  if (kHalves > 1) _tile_zero(1);
-  if (kPixels > 1) {
-    _tile_zero(2);
-    if (kHalves > 1) _tile_zero(3);
-  }
-  for (int32_t t = 0; t < tap_count; ++t) {
-    const Bf16* a0 = in0 + taps[t].first;
-    const Bf16* a1 = in1 + taps[t].second;
-    const Bf16* b = weights + taps[t].tap * in_blocks * kStep;
-    for (int64_t i = 0; i < in_blocks; ++i, a0 += block_step, a1 += block_step, b += kStep) {
-      IGD_LOAD_WEIGHTS(b);
-      if (kProducts == 6) {
-        IGD_LOAD_PIXELS(2 * plane);
-        IGD_PRODUCTS();
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
-      }
-      if (kProducts > 1) {
-        IGD_LOAD_PIXELS(plane);
-        IGD_PRODUCTS();
-      }
-      if (kProducts < 6) {
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
-      }
-      if (kProducts > 1) {
-        IGD_LOAD_WEIGHTS(b + 2 * kTile);
-        IGD_PRODUCTS();
-      }
-      if (kProducts == 6) {
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
-        IGD_LOAD_WEIGHTS(b + 4 * kTile);
-        IGD_PRODUCTS();
-      }
-    }
-  }
-  _tile_stored(0, sums[0], 64);
-  if (kHalves > 1) _tile_stored(1, sums[1], 64);
-  if (kPixels > 1) {
-    _tile_stored(2, sums[2], 64);
-    if (kHalves > 1) _tile_stored(3, sums[3], 64);
-  }
-}
-
-// The same in parts, for 16 images side by side: sums from zero or from memory, one input block of one tap, and back.
+// For 16 images side by side: sums from zero or from memory, one input block of one tap, and back.
 template <int kPixels, int kHalves>
 inline void sums_begin(bool go_on, float (*sums)[256]) {
   if (go_on) {
@@ -286,17 +232,17 @@ inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*r
     IGD_LOAD_PIXELS(2 * plane);
     IGD_PRODUCTS();
     between();
-    IGD_LOAD_PIXELS(0);
-    IGD_PRODUCTS();
-    between();
   }
   if (kProducts > 1) {
     IGD_LOAD_PIXELS(plane);
     IGD_PRODUCTS();
     between();
   }
-  if (kProducts < 6) {
-    IGD_LOAD_PIXELS(0);
+  IGD_LOAD_PIXELS(0);
+  IGD_PRODUCTS();
+  between();
+  if (kProducts == 6) {
+    IGD_LOAD_WEIGHTS(b + 4 * kTile);
     IGD_PRODUCTS();
     between();
   }
@@ -306,10 +252,7 @@ inline void step_products(const Bf16* a0, const Bf16* a1, const Bf16* b, int /*r
     between();
   }
   if (kProducts == 6) {
-    IGD_LOAD_PIXELS(0);
-    IGD_PRODUCTS();
-    between();
-    IGD_LOAD_WEIGHTS(b + 4 * kTile);
+    IGD_LOAD_PIXELS(plane);
     IGD_PRODUCTS();
     between();
   }
@@ -439,22 +382,24 @@ inline void product(const Bf16* a, int64_t row_step, const Bf16* b, int rows, fl
   }
 }
 
-template <int kProducts, int kPixels, int kHalves>
+// sums[m*2+half][row][out 16] over input blocks and taps. kNet: products of the network, whose weights and places these
+// are; kFirst, kSecond: of the two pixels.
+template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves>
 inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
                        const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count, int rows,
                        float (*sums)[256]) {
-  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  constexpr int64_t kStep = 2 * kPlanes<kNet> * kTile;
   memset(sums, 0, 4 * sizeof(*sums));
-  for (int32_t t = 0; t < tap_count; ++t) {
-    const Bf16* a[2] = {in0 + taps[t].first, in1 + taps[t].second};
-    const Bf16* b = weights + taps[t].tap * in_blocks * kStep;
-    for (int64_t i = 0; i < in_blocks; ++i, b += kStep) {
+  const Bf16* b = weights;
+  for (int64_t i = 0; i < in_blocks; ++i) {
+    for (int32_t t = 0; t < tap_count; ++t, b += kStep) {
       for (int m = 0; m < kPixels; ++m) {
-        const Bf16* high = a[m] + i * block_step;
+        const Bf16* high = (m == 0 ? in0 + taps[t].first : in1 + taps[t].second) + i * block_step;
+        const int64_t planes = m == 0 ? kPlanes<kFirst> : kPlanes<kSecond>;
         for (int half = 0; half < kHalves; ++half) {
           float* to = sums[m * 2 + half];
-          for (int64_t w = 0; w < kPlanes<kProducts>; ++w) {
-            for (int64_t v = kPlanes<kProducts> - 1 - w; v >= 0; --v) {
+          for (int64_t w = 0; w < planes; ++w) {
+            for (int64_t v = planes - 1 - w; v >= 0; --v) {
               product(high + v * plane, row_step, b + (2 * w + half) * kTile, rows, to);
             }
           }

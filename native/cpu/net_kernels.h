@@ -42,7 +42,7 @@ struct PositionTile {
   int32_t to[kRows];
 };
 
-// Packed weights of one output block: [tap][in block][plane][half 2][pair 16][out 16][2].
+// Packed weights of one output block: [in block][tap][plane][half 2][pair 16][out 16][2].
 struct BlockWeights {
   const Bf16* packed;
   const float* bias;  // [32] or NULL
@@ -71,7 +71,7 @@ struct BatchConv {
   int64_t out_blocks;
   int rows;
   bool relu;
-  int64_t chunk_steps;   // steps (taps x input blocks) that all units make before the next ones; 0: all
+  int64_t chunk_blocks;  // input blocks that all units add before the next ones; 0: all
   float (*sums)[256];    // [unit][4], if there are chunks
   MemoryRange ahead[2];  // prefetched, as the next call needs it
 };
@@ -80,9 +80,10 @@ struct SingleImage {
   const Bf16* in;
   Bf16* out;
   const Bf16* addend;  // or NULL
+  int products;        // the network's, or fewer: only those of the first parts, the further planes being unused
 };
 
-// The same on one image, or on two at a time.
+// The same on one image, or on two at a time, the one of more products first.
 struct SingleConv {
   SingleImage images[2];
   int image_count;
@@ -95,7 +96,7 @@ struct SingleConv {
   int64_t out_at;  // element of the block's first position
   int64_t stride;
   bool relu;
-  // The same weights as floats, [tap][in block][half 2][pair 16][even inputs: out 16][odd inputs: out 16], or NULL; and
+  // The same weights as floats, [in block][tap][half 2][pair 16][even inputs: out 16][odd inputs: out 16], or NULL; and
   // room for their parts (as in `weights`), which the kernel fills unless it is filled. Kept: filled entirely, as it is
   // read again with other tiles or another image.
   const float* floats;

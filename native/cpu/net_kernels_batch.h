@@ -4,8 +4,9 @@
 // previous unit's finishing (bias, sum, ReLU, splitting into parts) and the prefetching of what comes next; so the
 // tile unit neither waits for them nor for the third-level cache.
 //
-// Long sums (many taps and input blocks) go in chunks: all units of a strip with the weights of one chunk, which stay
-// in a near cache, then all with the next; the sums wait in memory. The order of additions is the same.
+// Input blocks are the outer loop and taps the inner one: neighbouring taps read the same pixels again, while these are in
+// the first-level cache. Long sums (many input blocks) go in chunks: all units of a strip with the weights of one
+// chunk, which stay in a near cache, then all with the next; the sums wait in memory. The order of additions is the same.
 
 // What a unit's steps prefetch: lines of a few ranges, one after the other.
 struct Prefetch {
@@ -93,18 +94,15 @@ struct Finishing {
   }
 };
 
-// Steps [begin, end) of a unit's sum, a step being a tap's input block; `go_on`: add to what `sums` holds.
+// Input blocks [begin, end) of a unit's sum, with all taps of each; a step is one tap. `go_on`: add to what `sums` holds.
 template <int kProducts, int kPixels, int kHalves>
-inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64_t end, bool go_on,
-                      float (*sums)[256], Finishing<kProducts, kHalves>& finishing, Prefetch& own, Prefetch& ahead,
-                      int64_t ahead_lines) {
+inline void add_blocks(const BatchConv& t, const Unit& unit, int64_t begin, int64_t end, bool go_on,
+                       float (*sums)[256], Finishing<kProducts, kHalves>& finishing, Prefetch& own, Prefetch& ahead,
+                       int64_t ahead_lines) {
   constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
   constexpr int64_t kPixelBlock = kPlanes<kProducts> * kTile;
-  const int64_t in_blocks = t.weights.in_blocks;
   const Tap* taps = t.taps + unit.taps_at;
-  int64_t steps = unit.taps * in_blocks;
-  if (steps > end - begin) steps = end - begin;
-  if (steps < 1) steps = 1;
+  const int64_t steps = unit.taps > 0 ? unit.taps * (end - begin) : 1;
   const int64_t own_lines = (own.lines + steps - 1) / steps;
   // Rows to finish per product of parts, in 64ths.
   const int rate = static_cast<int>((2 * t.rows * 64 + steps * kProducts - 1) / (steps * kProducts));
@@ -113,28 +111,23 @@ inline void add_steps(const BatchConv& t, const Unit& unit, int64_t begin, int64
     for (due += rate; due >= 64 && finishing.left > 0; due -= 64) finishing.row();
   };
   sums_begin<kPixels, kHalves>(go_on, sums);
-  for (int32_t k = 0; k < unit.taps; ++k) {
-    const int64_t first = taps[k].tap * in_blocks;
-    const int64_t from = begin > first ? begin - first : 0;
-    const int64_t to = end - first < in_blocks ? end - first : in_blocks;
-    if (from >= to) continue;
-    const Bf16* a0 = t.in + taps[k].first + from * kPixelBlock;
-    const Bf16* a1 = t.in + taps[k].second + from * kPixelBlock;
-    const Bf16* b = t.weights.packed + (first + from) * kStep;
-    const auto blocks = [&](const auto& products) {
-      for (int64_t i = from; i < to; ++i, a0 += kPixelBlock, a1 += kPixelBlock, b += kStep) {
-        products();
-        own.step(own_lines);
-        ahead.step(ahead_lines);
+  for (int64_t i = begin; i < end; ++i) {
+    const Bf16* a = t.in + i * kPixelBlock;
+    const Bf16* b = t.weights.packed + i * t.tap_count * kStep;
+    for (int32_t k = 0; k < unit.taps; ++k) {
+      const Bf16* a0 = a + taps[k].first;
+      const Bf16* a1 = a + taps[k].second;
+      const Bf16* w = b + taps[k].tap * kStep;
+      const int32_t halves = kHalves > 1 ? taps[k].halves : 1;
+      if (kHalves > 1 && halves == 3) {
+        step_products<kProducts, kPixels, 3>(a0, a1, w, t.rows, sums, between);
+      } else if (kHalves > 1 && halves == 2) {
+        step_products<kProducts, kPixels, 2>(a0, a1, w, t.rows, sums, between);
+      } else {
+        step_products<kProducts, kPixels, 1>(a0, a1, w, t.rows, sums, between);
       }
-    };
-    const int32_t halves = kHalves > 1 ? taps[k].halves : 1;
-    if (kHalves > 1 && halves == 3) {
-      blocks([&] { step_products<kProducts, kPixels, 3>(a0, a1, b, t.rows, sums, between); });
-    } else if (kHalves > 1 && halves == 2) {
-      blocks([&] { step_products<kProducts, kPixels, 2>(a0, a1, b, t.rows, sums, between); });
-    } else {
-      blocks([&] { step_products<kProducts, kPixels, 1>(a0, a1, b, t.rows, sums, between); });
+      own.step(own_lines);
+      ahead.step(ahead_lines);
     }
   }
   sums_end<kPixels, kHalves>(sums);
@@ -150,14 +143,13 @@ void conv_batch_halves(const BatchConv& t) {
   const int64_t in_blocks = t.weights.in_blocks;
   const int64_t all_steps = t.unit_count * (t.units[0].taps > 0 ? t.units[0].taps : 1) * in_blocks;
   const int64_t ahead_lines = (ahead.lines + all_steps - 1) / all_steps;
-  const int64_t steps = t.tap_count * in_blocks;
-  const int64_t chunk = t.chunk_steps > 0 && t.chunk_steps < steps ? t.chunk_steps : steps;
-  for (int64_t begin = 0; begin < steps; begin += chunk) {
-    const int64_t end = begin + chunk < steps ? begin + chunk : steps;
-    const bool last = end == steps;
+  const int64_t chunk = t.chunk_blocks > 0 && t.chunk_blocks < in_blocks ? t.chunk_blocks : in_blocks;
+  for (int64_t begin = 0; begin < in_blocks; begin += chunk) {
+    const int64_t end = begin + chunk < in_blocks ? begin + chunk : in_blocks;
+    const bool last = end == in_blocks;
     for (int64_t u = 0; u < t.unit_count; ++u) {
       const Unit& unit = t.units[u];
-      float(*sums)[256] = chunk == steps ? local[u % 2] : t.sums + u * 4;
+      float(*sums)[256] = chunk == in_blocks ? local[u % 2] : t.sums + u * 4;
       own.clear();
       if (last) {
         for (int m = 0; m < 2; ++m) {
@@ -169,9 +161,9 @@ void conv_batch_halves(const BatchConv& t) {
         }
       }
       if (unit.second >= 0) {
-        add_steps<kProducts, 2, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
+        add_blocks<kProducts, 2, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
       } else {
-        add_steps<kProducts, 1, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
+        add_blocks<kProducts, 1, kHalves>(t, unit, begin, end, begin > 0, sums, finishing, own, ahead, ahead_lines);
       }
       finishing.all();
       if (last) finishing.start(unit, sums);

@@ -69,13 +69,15 @@ inline void prefetch_lines(const Bf16* at, int64_t ahead) {
   for (int i = 0; i < kBytes; i += 64) _mm_prefetch(reinterpret_cast<const char*>(at) + ahead + i, _MM_HINT_T0);
 }
 
-// As accumulate(), for one image. What happens between the groups of products: a sixth of the next block is split, or
-// fetched into the first-level cache.
-template <int kProducts, int kPixels, int kHalves, bool kSplit>
+// The sums of one or two tiles of pixels over input blocks and taps. kNet: products of the network, whose weights and
+// places these are; kFirst, kSecond: of the two tiles, which may be fewer: the same, in the same order, without the others.
+// What happens between the groups of products: a sixth of the next block is split, or fetched into the first-level cache.
+template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves, bool kSplit>
 inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step,
                               const WeightPass& weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
                               float (*sums)[256]) {
-  constexpr int64_t kStep = 2 * kPlanes<kProducts> * kTile;
+  static_assert(kFirst >= kSecond && (!kSplit || kFirst == 6), "the tile with more products comes first");
+  constexpr int64_t kStep = 2 * kPlanes<kNet> * kTile;
   constexpr int64_t plane = kLanes;
   constexpr int kSplitRows = 16 * kHalves;
   constexpr int kMask = kHalves > 1 ? 3 : 1;
@@ -93,10 +95,10 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
     }
   }
   int64_t at = 0;
-  for (int32_t t = 0; t < tap_count; ++t) {
-    const Bf16* a0 = in0 + taps[t].first;
-    const Bf16* a1 = in1 + taps[t].second;
-    for (int64_t i = 0; i < in_blocks; ++i, ++at, a0 += block_step, a1 += block_step) {
+  for (int64_t i = 0; i < in_blocks; ++i, in0 += block_step, in1 += block_step) {
+    for (int32_t t = 0; t < tap_count; ++t, ++at) {
+      const Bf16* a0 = in0 + taps[t].first;
+      const Bf16* a1 = in1 + taps[t].second;
       const Bf16* b = kSplit ? weights.panel + (at & weights.panel_mask) * kStep : weights.packed + at * kStep;
       const int64_t next = at + kSplitAhead;
       const float* from = weights.floats + next * 2 * kTile;
@@ -106,43 +108,64 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
     if (kSplit) {                                                                                  \
       if (next <= last) split_rows<kSplitRows * (n) / 6, kSplitRows * ((n) + 1) / 6>(from, to);       \
       __asm__ volatile("" ::: "memory");  /* a tile load is not known to read memory */            \
-    } else if (kProducts == 6) {                                                                   \
+    } else if (kFirst == 6) {                                                                      \
       prefetch_lines<kFetchBytes>(b + kStep + (n) * kTile, 0);                                          \
     }                                                                                              \
   } while (0)
+// The pixels of tiles with at least so many products, and theirs.
+#define IGD_LOAD(products, offset)                                                    \
+  do {                                                                                \
+    if (kFirst >= (products)) _tile_loadd(4, a0 + (offset), bytes);                   \
+    if (kPixels > 1 && kSecond >= (products)) _tile_loadd(5, a1 + (offset), bytes);   \
+  } while (0)
+#define IGD_MULTIPLY(products)                                       \
+  do {                                                               \
+    if (kFirst >= (products)) {                                      \
+      _tile_dpbf16ps(0, 4, 6);                                       \
+      if ((kMask & 2) != 0) _tile_dpbf16ps(1, 4, 7);                 \
+    }                                                                \
+    if (kPixels > 1 && kSecond >= (products)) {                      \
+      _tile_dpbf16ps(2, 5, 6);                                       \
+      if ((kMask & 2) != 0) _tile_dpbf16ps(3, 5, 7);                 \
+    }                                                                \
+  } while (0)
       IGD_LOAD_WEIGHTS(b);
-      if (kProducts == 6) {
-        IGD_LOAD_PIXELS(2 * plane);
-        IGD_PRODUCTS();
+      if (kFirst == 6) {
+        IGD_LOAD(6, 2 * plane);
+        IGD_MULTIPLY(6);
         IGD_MEANWHILE(0);
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
+      }
+      if (kFirst > 1) {
+        IGD_LOAD(3, plane);
+        IGD_MULTIPLY(3);
         IGD_MEANWHILE(1);
       }
-      if (kProducts > 1) {
-        IGD_LOAD_PIXELS(plane);
-        IGD_PRODUCTS();
-        IGD_MEANWHILE(2);
+      if (kNet < 6) {
+        prefetch_lines<2 * kFetchBytes * kPlanes<kNet>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
+      } else if (kFirst < 6) {
+        prefetch_lines<2 * kFetchBytes * kPlanes<kFirst>>(b, kStep * static_cast<int64_t>(sizeof(Bf16)));
       }
-      if (kProducts < 6) {
-        prefetch_lines<2 * kFetchBytes * kPlanes<kProducts>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
-      }
-      if (kProducts > 1) {
-        IGD_LOAD_WEIGHTS(b + 2 * kTile);
-        IGD_PRODUCTS();
+      IGD_LOAD(1, 0);
+      IGD_MULTIPLY(1);
+      IGD_MEANWHILE(2);
+      if (kFirst == 6) {
+        IGD_LOAD_WEIGHTS(b + 4 * kTile);
+        IGD_MULTIPLY(6);
         IGD_MEANWHILE(3);
       }
-      if (kProducts == 6) {
-        IGD_LOAD_PIXELS(0);
-        IGD_PRODUCTS();
+      if (kFirst > 1) {
+        IGD_LOAD_WEIGHTS(b + 2 * kTile);
+        IGD_MULTIPLY(3);
         IGD_MEANWHILE(4);
-        IGD_LOAD_WEIGHTS(b + 4 * kTile);
-        IGD_PRODUCTS();
+      }
+      if (kFirst == 6) {
+        IGD_LOAD(6, plane);
+        IGD_MULTIPLY(6);
         IGD_MEANWHILE(5);
       }
 #undef IGD_MEANWHILE
+#undef IGD_LOAD
+#undef IGD_MULTIPLY
     }
   }
   _tile_stored(0, sums[0], 64);
@@ -176,9 +199,9 @@ inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step,
     __asm__ volatile("" ::: "memory");
   }
   int64_t at = 0;
-  for (int32_t t = 0; t < tap_count; ++t) {
-    const Bf16* a = in + taps[t].first;
-    for (int64_t i = 0; i < in_blocks; ++i, ++at, a += block_step) {
+  for (int64_t i = 0; i < in_blocks; ++i, in += block_step) {
+    for (int32_t t = 0; t < tap_count; ++t, ++at) {
+      const Bf16* a = in + taps[t].first;
       const Bf16* b = split ? panel + (at & 1) * 2 * kStep : weights.packed + at * kStep;
       const Bf16* c = split ? b + kStep : weights.packed + (count + at) * kStep;
       const int64_t next = at + 1 < count ? at + 1 : at;
@@ -225,18 +248,18 @@ inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step,
         _tile_loadd(4, a + 2 * plane, bytes);
         IGD_FIRST(0);
         IGD_MEANWHILE(0);
-        _tile_loadd(4, a, bytes);
+        _tile_loadd(4, a + plane, bytes);
         IGD_SECOND(0);
         IGD_MEANWHILE(1);
-        _tile_loadd(4, a + plane, bytes);
+        _tile_loadd(4, a, bytes);
         IGD_THIRD(0);
         IGD_MEANWHILE(2);
-        IGD_FIRST(1);
-        IGD_MEANWHILE(3);
-        _tile_loadd(4, a, bytes);
-        IGD_SECOND(1);
-        IGD_MEANWHILE(4);
         IGD_FIRST(2);
+        IGD_MEANWHILE(3);
+        IGD_FIRST(1);
+        IGD_MEANWHILE(4);
+        _tile_loadd(4, a + plane, bytes);
+        IGD_SECOND(1);
         IGD_MEANWHILE(5);
       } else {
         prefetch_lines<2 * kFetchBytes * kPlanes<kProducts>>(b, 3 * kStep * static_cast<int64_t>(sizeof(Bf16)));
@@ -268,49 +291,79 @@ constexpr bool kSplits = true;
 
 #else
 
-template <int kProducts, int kPixels, int kHalves, bool>
+template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves, bool>
 inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step,
                               const WeightPass& weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
                               float (*sums)[256]) {
-  accumulate<kProducts, kPixels, kHalves>(in0, in1, block_step, row_step, kLanes, weights.packed, in_blocks, taps,
-                                          tap_count, kRows, sums);
+  accumulate<kNet, kFirst, kSecond, kPixels, kHalves>(in0, in1, block_step, row_step, kLanes, weights.packed, in_blocks,
+                                                      taps, tap_count, kRows, sums);
 }
 
 template <int kProducts>
 inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step, const WeightPass& weights,
                            int64_t in_blocks, const Tap* taps, int32_t tap_count, float (*sums)[256]) {
-  const Bf16* second = weights.packed + tap_count * in_blocks * 2 * kPlanes<kProducts> * kTile;
   float more[4][256];
-  accumulate<kProducts, 1, 2>(in, in, block_step, row_step, kLanes, second, in_blocks, taps, tap_count, kRows, more);
-  memcpy(sums[2], more, 2 * sizeof(*sums));
-  accumulate<kProducts, 1, 2>(in, in, block_step, row_step, kLanes, weights.packed, in_blocks, taps, tap_count, kRows,
-                              more);
-  memcpy(sums[0], more, 2 * sizeof(*sums));
+  for (int64_t block = 0; block < 2; ++block) {
+    accumulate<kProducts, kProducts, kProducts, 1, 2>(
+        in, in, block_step, row_step, kLanes,
+        weights.packed + block * tap_count * in_blocks * 2 * kPlanes<kProducts> * kTile, in_blocks, taps, tap_count,
+        kRows, more);
+    memcpy(sums[2 * block], more, 2 * sizeof(*sums));
+  }
 }
 
 constexpr bool kSplits = false;
 
 #endif
 
-template <int kProducts, int kPixels, int kHalves>
-inline void accumulate_pass(const SingleConv& t, const Bf16* in0, const Bf16* in1, const WeightPass& weights,
-                            bool split, float (*sums)[256]) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
+// One pass over a block's weights for one or two tiles.
+struct TilePass {
+  const Bf16* in[2];
+  const WeightPass& weights;
+  bool split;
+  float (*sums)[256];
+};
+
+template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves>
+inline void accumulate_pass(const SingleConv& t, const TilePass& pass) {
+  constexpr int64_t kPosition = kPlanes<kNet> * kLanes;
   const int64_t block_step = t.in_positions * kPosition;
-  if (split) {
-    accumulate_single<kProducts, kPixels, kHalves, kSplits && kProducts == 6>(
-        in0, in1, block_step, t.stride * kPosition, weights, t.weights.in_blocks, t.taps, t.tap_count, sums);
+  const int64_t row_step = t.stride * kPosition;
+  if (pass.split) {
+    accumulate_single<kNet, kFirst, kSecond, kPixels, kHalves, kSplits && kFirst == 6>(
+        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, pass.sums);
   } else {
-    accumulate_single<kProducts, kPixels, kHalves, false>(in0, in1, block_step, t.stride * kPosition, weights,
-                                                          t.weights.in_blocks, t.taps, t.tap_count, sums);
+    accumulate_single<kNet, kFirst, kSecond, kPixels, kHalves, false>(
+        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, pass.sums);
   }
 }
 
+template <int kNet, int kFirst, int kSecond, int kHalves>
+inline void accumulate_pixels(const SingleConv& t, int pixels, const TilePass& pass) {
+  if (pixels == 1) {
+    accumulate_pass<kNet, kFirst, kFirst, 1, kHalves>(t, pass);
+  } else {
+    accumulate_pass<kNet, kFirst, kSecond, 2, kHalves>(t, pass);
+  }
+}
+
+// By the products of the tiles' images.
+template <int kNet, int kHalves>
+inline void accumulate_tiles(const SingleConv& t, int pixels, int first, int second, const TilePass& pass) {
+  if constexpr (kNet == 6) {
+    if (first == 3) return accumulate_pixels<6, 3, 3, kHalves>(t, pixels, pass);
+    if (first == 1) return accumulate_pixels<6, 1, 1, kHalves>(t, pixels, pass);
+    if (second == 3) return accumulate_pixels<6, 6, 3, kHalves>(t, pixels, pass);
+    if (second == 1) return accumulate_pixels<6, 6, 1, kHalves>(t, pixels, pass);
+  }
+  accumulate_pixels<kNet, kNet, kNet, kHalves>(t, pixels, pass);
+}
+
 // The rows of an image's tile that are pixels, to the places of output block `block` of this task.
-template <int kProducts, int kHalves>
-inline void finish_tile(const SingleConv& t, const SingleImage& image, const PositionTile& tile, int64_t block, const Finish& f,
-                        float (*sums)[256]) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
+template <int kNet, int kProducts, int kHalves>
+inline void finish_rows(const SingleConv& t, const SingleImage& image, const PositionTile& tile, int64_t block,
+                        const Finish& f, float (*sums)[256]) {
+  constexpr int64_t kPosition = kPlanes<kNet> * kLanes;
   for (int r = 0; r < kRows; ++r) {
     if (tile.to[r] < 0) continue;
     const int64_t row = t.out_at + block * t.out_step + tile.to[r] * kPosition;
@@ -319,33 +372,55 @@ inline void finish_tile(const SingleConv& t, const SingleImage& image, const Pos
   }
 }
 
-template <int kProducts, int kHalves>
+template <int kNet, int kHalves>
+inline void finish_tile(const SingleConv& t, const SingleImage& image, const PositionTile& tile, int64_t block,
+                        const Finish& f, float (*sums)[256]) {
+  if constexpr (kNet == 6) {
+    if (image.products == 3) return finish_rows<6, 3, kHalves>(t, image, tile, block, f, sums);
+    if (image.products == 1) return finish_rows<6, 1, kHalves>(t, image, tile, block, f, sums);
+  }
+  finish_rows<kNet, kNet, kHalves>(t, image, tile, block, f, sums);
+}
+
+// All parts of a block's weights, for an image of fewer products that comes first.
+inline void fill_panel(const SingleConv& t) {
+#if IGD_NET_AMX
+  const int64_t steps = t.tap_count * t.weights.in_blocks;
+  for (int64_t i = 0; i < steps; ++i) split_rows<0, 32>(t.floats + i * 2 * kTile, t.panel + i * 6 * kTile);
+#else
+  (void)t;
+#endif
+}
+
+template <int kNet, int kHalves>
 void conv_single_halves(const SingleConv& t) {
-  constexpr int64_t kPosition = kPlanes<kProducts> * kLanes;
+  constexpr int64_t kPosition = kPlanes<kNet> * kLanes;
   const Finish f = finish_of(t.weights, t.relu);
   alignas(64) float sums[4][256];
-  const bool floats = kSplits && kProducts == 6 && t.floats != nullptr;
+  const bool floats = kSplits && kNet == 6 && t.floats != nullptr;
   bool split = floats && !t.panel_filled;
+  if (split && t.images[0].products < kNet) {
+    fill_panel(t);
+    split = false;
+  }
   // A unit is two tiles, of one image or one of each.
   const int64_t per_image = t.image_count == 2 ? 1 : 2;
   // Parts that nobody reads again need few places: one is read while others are written.
   const int64_t mask = t.tile_count <= per_image && !t.panel_kept ? 1 : INT64_MAX;
   const WeightPass weights = {floats ? t.panel : t.weights.packed, t.floats, t.panel, mask};
   for (int64_t i = 0; i < t.tile_count; i += per_image, split = false) {
-    const SingleImage* second = t.images + (t.image_count - 1);
+    const SingleImage& first = t.images[0];
+    const SingleImage& second = t.images[t.image_count - 1];
     const PositionTile* tiles[2] = {t.tiles + i, t.tiles + i};
     if (t.image_count == 1) {
       tiles[1] = i + 1 < t.tile_count ? tiles[0] + 1 : nullptr;
     }
-    const Bf16* in0 = t.images[0].in + tiles[0]->source * kPosition;
-    if (tiles[1] == nullptr) {
-      accumulate_pass<kProducts, 1, kHalves>(t, in0, in0, weights, split, sums);
-      finish_tile<kProducts, kHalves>(t, t.images[0], *tiles[0], 0, f, sums);
-      break;
-    }
-    accumulate_pass<kProducts, 2, kHalves>(t, in0, second->in + tiles[1]->source * kPosition, weights, split, sums);
-    finish_tile<kProducts, kHalves>(t, t.images[0], *tiles[0], 0, f, sums);
-    finish_tile<kProducts, kHalves>(t, *second, *tiles[1], 0, f, sums + 2);
+    const Bf16* in0 = first.in + tiles[0]->source * kPosition;
+    const Bf16* in1 = tiles[1] == nullptr ? in0 : second.in + tiles[1]->source * kPosition;
+    accumulate_tiles<kNet, kHalves>(t, tiles[1] == nullptr ? 1 : 2, first.products, second.products,
+                                    {{in0, in1}, weights, split, sums});
+    finish_tile<kNet, kHalves>(t, first, *tiles[0], 0, f, sums);
+    if (tiles[1] != nullptr) finish_tile<kNet, kHalves>(t, second, *tiles[1], 0, f, sums + 2);
   }
 }
 
@@ -359,8 +434,8 @@ void conv_single_two(const SingleConv& t) {
                               weights, t.weights.in_blocks, t.taps, t.tap_count, sums);
     BlockWeights second = t.weights;
     second.bias += kLanes;
-    finish_tile<kProducts, 2>(t, t.images[0], t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
-    finish_tile<kProducts, 2>(t, t.images[0], t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
+    finish_rows<kProducts, kProducts, 2>(t, t.images[0], t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
+    finish_rows<kProducts, kProducts, 2>(t, t.images[0], t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
   }
 }
 

@@ -262,13 +262,6 @@ SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, i
 
 namespace {
 
-Bf16 round_bf16(float x) {
-  uint32_t bits;
-  memcpy(&bits, &x, sizeof(bits));
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<Bf16>((bits >> 16) | 0x40u);
-  return static_cast<Bf16>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-
 float widen(Bf16 x) {
   const uint32_t bits = static_cast<uint32_t>(x) << 16;
   float value;
@@ -297,7 +290,7 @@ Weights empty_weights(int64_t out_channels, int64_t in_channels, int64_t taps, i
 
 // Place of a weight's first part; each further one is 2 tiles on.
 size_t weight_at(const Weights& w, int64_t out, int64_t in, int64_t tap, int products) {
-  const int64_t block = ((out / kLanes * w.taps + tap) * w.in_blocks + in / kLanes) * planes_of(products) * 2;
+  const int64_t block = ((out / kLanes * w.in_blocks + in / kLanes) * w.taps + tap) * planes_of(products) * 2;
   const int64_t half = out % kLanes / 16;
   return static_cast<size_t>((block + half) * kTile + in % kLanes / 2 * 32 + out % 16 * 2 + in % 2);
 }
@@ -348,17 +341,12 @@ Weights pack_weights(const float* weight, int64_t out_channels, int64_t in_chann
       for (int64_t t = 0; t < taps; ++t) {
         const float value = weight[(o * in_channels + i) * taps + t];
         const size_t at = weight_at(w, o, i, t, products);
-        if (products == 6) {
-          Bf16 parts[3];
-          split_weight(value, parts);
-          for (size_t part = 0; part < 3; ++part) w.packed[at + part * 2 * kTile] = parts[part];
-          continue;
-        }
-        float rest = value;
+        // With fewer products the first parts of the same split: a network at one precision computes what an image at
+        // this precision gets beside others in a network of more products.
+        Bf16 parts[3];
+        split_weight(value, parts);
         for (int64_t part = 0; part < planes_of(products); ++part) {
-          Bf16& to = w.packed[at + static_cast<size_t>(part * 2 * kTile)];
-          to = round_bf16(rest);
-          rest -= widen(to);
+          w.packed[at + static_cast<size_t>(part * 2 * kTile)] = parts[part];
         }
       }
     }

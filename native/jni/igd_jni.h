@@ -151,6 +151,14 @@ static inline int igd_jni_net_forward(int64_t net, int from, int to, int64_t n, 
   return status;
 }
 
+static inline int igd_jni_net_forward_coarse(int64_t net, int64_t coarse_net, int from, int to, int64_t n,
+                                             int64_t coarse, int64_t x, int64_t stride_n, int64_t stride_c,
+                                             int64_t stride_h, int64_t stride_w, int64_t y) noexcept {
+  return (int)igd_net_forward_coarse((igd_net*)(intptr_t)net, (igd_net*)(intptr_t)coarse_net, from, to, n, coarse,
+                                     (const float*)(intptr_t)x, stride_n, stride_c, stride_h, stride_w,
+                                     (float*)(intptr_t)y);
+}
+
 static inline int igd_jni_net_forward_joined(int64_t net, int from, int also, int to, int64_t n, int64_t x,
                                              int64_t stride_n, int64_t stride_c, int64_t stride_h,
                                              int64_t stride_w, int64_t x2, int64_t stride2_n,

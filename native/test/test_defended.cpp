@@ -27,8 +27,8 @@ struct Network {
   std::vector<float> weight, bias;
   std::vector<uint8_t> middle_masks, last_masks;
 
-  explicit Network(int products, int64_t stride = 1) {
-    Random random(3);
+  explicit Network(int products, int64_t stride = 1, uint64_t seed = 3) {
+    Random random(seed);
     igd_net* made = nullptr;
     expect_status(igd_net_create(products, kChannels, kSize, kSize, nullptr, nullptr, &made), IGD_OK, "create");
     net.reset(made);
@@ -367,6 +367,13 @@ void test_defended() {
     const Network half(1);
     same_as_parts(m, &half, isa + ", float32, noisy images in bfloat16");
     same_as_parts(high, &half, isa + ", 16 bits, noisy images in bfloat16");
+    // Another network of the same shapes: nothing may be read for both.
+    Network foreign(3, 1, 4);
+    foreign.weight = m.weight;
+    foreign.bias = m.bias;
+    foreign.last_masks = m.last_masks;
+    foreign.middle_masks = m.middle_masks;
+    same_as_parts(m, &foreign, isa + ", float32, noisy images through another network");
   });
 }
 
@@ -405,6 +412,8 @@ void test_defended_threads() {
   const Network m(6), high(3);
   beside_other_threads(m, nullptr);
   beside_other_threads(m, &high);
+  const Network half(1);
+  beside_other_threads(m, &half);
 }
 
 }  // namespace igd_test

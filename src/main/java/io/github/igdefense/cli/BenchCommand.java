@@ -181,7 +181,7 @@ final class BenchCommand implements Callable<Integer> {
     }
     if (precision != Float32Precision.HIGHEST && !tune) {
       throw new InputException(
-          "--float32-precision needs --tune; the benchmark itself measures both precisions");
+          "--float32-precision needs --tune; the benchmark itself measures all precisions");
     }
     ModelOptions.check(dtype, precision);
     compute.apply();
@@ -254,9 +254,9 @@ final class BenchCommand implements Callable<Integer> {
 
   private void tune() {
     try (StagedNetwork opened = open(dtype);
-        StagedNetwork high =
-            precision == Float32Precision.HIGH ? opened.withFloat32Precision(precision) : null) {
-      StagedNetwork network = high == null ? opened : high;
+        StagedNetwork coarse =
+            precision == Float32Precision.HIGHEST ? null : opened.withFloat32Precision(precision)) {
+      StagedNetwork network = coarse == null ? opened : coarse;
       Map<String, String> key = TuningCache.key(network);
       Tuning tuning = Tuning.measure(network, NativeRuntime.threads(), quick ? 1 : 6, output::note);
       Path file = TuningCache.ofUser().write(key, tuning);

@@ -83,8 +83,9 @@ final class DefenseOptions {
       paramLabel = "NAME",
       converter = ModelOptions.PrecisionConverter.class,
       description =
-          "The same by --float32-precision: highest or high (three products instead of six; how"
-              + " often both agree is measured first). Default: that of --float32-precision.")
+          "The same by --float32-precision: highest, high or medium (three products or one instead"
+              + " of six; how often both agree is measured first). Default: that of"
+              + " --float32-precision.")
   Float32Precision pseudoLabelPrecision;
 
   /** Whether a defense was asked for; refuses its settings without a ranking. */
@@ -161,16 +162,15 @@ final class DefenseOptions {
     if (!coarser(model)) {
       return null;
     }
-    StagedNetwork coarse = network.withFloat32Precision(Float32Precision.HIGH);
-    if (coarse.float32Precision() == Float32Precision.HIGH) {
-      return coarse;
+    StagedNetwork coarse = network.atFloat32Precision(pseudoLabelPrecision).orElse(null);
+    if (coarse == null) {
+      new Output()
+          .warn(
+              "--pseudo-label-precision "
+                  + pseudoLabelPrecision
+                  + ": libtorch computes this model here, at highest precision");
     }
-    coarse.close();
-    new Output()
-        .warn(
-            "--pseudo-label-precision high: libtorch computes this model here, at highest"
-                + " precision");
-    return null;
+    return coarse;
   }
 
   private boolean differs(ModelOptions model) {
@@ -194,20 +194,24 @@ final class DefenseOptions {
               + " with "
               + model.dtype);
     }
-    boolean high = pseudoLabelPrecision == Float32Precision.HIGH;
-    if (high && differs(model)) {
+    boolean lower =
+        pseudoLabelPrecision != null && pseudoLabelPrecision != Float32Precision.HIGHEST;
+    if (lower && differs(model)) {
       throw new InputException(
-          "expected --pseudo-label-dtype bfloat16 or --pseudo-label-precision high, got both: the"
-              + " precision is that of float32");
+          "expected --pseudo-label-dtype bfloat16 or --pseudo-label-precision "
+              + pseudoLabelPrecision
+              + ", got both: the precision is that of float32");
     }
-    if (high && model.dtype != Dtype.FLOAT32) {
+    if (lower && model.dtype != Dtype.FLOAT32) {
       throw new InputException(
-          "--pseudo-label-precision high is for --dtype float32, got --dtype " + model.dtype);
+          "--pseudo-label-precision "
+              + pseudoLabelPrecision
+              + " is for --dtype float32, got --dtype "
+              + model.dtype);
     }
-    if (coarser(model) && !high) {
+    if (coarser(model) && !pseudoLabelPrecision.coarserThan(model.precision)) {
       throw new InputException(
-          "expected --pseudo-label-precision high with --float32-precision highest, or both the"
-              + " same, got "
+          "expected --pseudo-label-precision below --float32-precision, or both the same, got "
               + pseudoLabelPrecision
               + " with "
               + model.precision);

@@ -58,9 +58,9 @@ final class ModelOptions {
       defaultValue = "highest",
       converter = PrecisionConverter.class,
       description =
-          "Products of float32 numbers in the native engine: highest (24 bits of mantissa) or high"
-              + " (about 16, faster; attacks are judged at highest). libtorch always computes at"
-              + " highest. Default: ${DEFAULT-VALUE}.")
+          "Products of float32 numbers in the native engine: highest (24 bits of mantissa), high"
+              + " (about 16, faster) or medium (8, as bfloat16; fastest); attacks are judged at"
+              + " highest. libtorch always computes at highest. Default: ${DEFAULT-VALUE}.")
   Float32Precision precision = Float32Precision.HIGHEST;
 
   @Mixin TorchScriptOptions torchscript = new TorchScriptOptions();
@@ -91,11 +91,13 @@ final class ModelOptions {
     }
   }
 
-  /** Refuses {@code --float32-precision high} with another type. */
+  /** Refuses another precision than highest with another type. */
   static void check(Dtype dtype, Float32Precision precision) {
-    if (precision == Float32Precision.HIGH && dtype != Dtype.FLOAT32) {
+    if (precision != Float32Precision.HIGHEST && dtype != Dtype.FLOAT32) {
       throw new InputException(
-          "--float32-precision high is for --dtype float32, got --dtype "
+          "--float32-precision "
+              + precision
+              + " is for --dtype float32, got --dtype "
               + dtype
               + "; leave one of them out");
     }
@@ -108,7 +110,9 @@ final class ModelOptions {
     if (precision != network.float32Precision()) {
       new Output()
           .warn(
-              "--float32-precision high: libtorch computes this model here, at highest precision");
+              "--float32-precision "
+                  + precision
+                  + ": libtorch computes this model here, at highest precision");
     }
     return network;
   }
@@ -150,13 +154,13 @@ final class ModelOptions {
 
   /**
    * The network in float32 at highest precision, which decides what counts as broken, when attacks
-   * compute in bfloat16 or at precision high; null otherwise. The caller closes it, before {@code
-   * network}.
+   * compute in bfloat16 or at a lower precision; null otherwise. The caller closes it, before
+   * {@code network}.
    *
    * @param network of {@link #open()}
    */
   StagedNetwork openWide(StagedNetwork network) {
-    if (network.float32Precision() == Float32Precision.HIGH) {
+    if (network.float32Precision() != Float32Precision.HIGHEST) {
       return network.withFloat32Precision(Float32Precision.HIGHEST);
     }
     if (dtype != Dtype.BFLOAT16) {

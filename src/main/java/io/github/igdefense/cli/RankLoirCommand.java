@@ -214,7 +214,8 @@ final class RankLoirCommand implements Callable<Integer> {
       }
       ranking = sums.ranking();
     }
-    if (network.dtype() == Dtype.BFLOAT16 || network.float32Precision() == Float32Precision.HIGH) {
+    if (network.dtype() == Dtype.BFLOAT16
+        || network.float32Precision() != Float32Precision.HIGHEST) {
       ranking = compare(network, images, target, options, ranking);
     }
     double seconds = (System.nanoTime() - start) / SECOND;

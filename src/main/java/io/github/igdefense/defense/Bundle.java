@@ -303,15 +303,9 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
       return Optional.of(network(Dtype.parse(arithmetic.pseudoLabelDtype()), engine));
     }
     Float32Precision precision = Float32Precision.parse(arithmetic.pseudoLabelPrecision());
-    if (precision == float32Precision()) {
-      return Optional.empty();
-    }
-    StagedNetwork coarse = network.withFloat32Precision(precision);
-    if (coarse.float32Precision() == precision) {
-      return Optional.of(coarse);
-    }
-    coarse.close();
-    return Optional.empty();
+    return precision == float32Precision()
+        ? Optional.empty()
+        : network.atFloat32Precision(precision);
   }
 
   /**

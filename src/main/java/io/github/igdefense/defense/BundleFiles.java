@@ -180,11 +180,11 @@ final class BundleFiles {
     } catch (IllegalArgumentException e) {
       throw bad(label, "of its arithmetic: " + ZipArchive.printable(e.getMessage()));
     }
-    boolean high = clean == Float32Precision.HIGH || noisy == Float32Precision.HIGH;
+    boolean lower = clean != Float32Precision.HIGHEST || noisy != Float32Precision.HIGHEST;
     boolean two = first != dtype || noisy != clean;
-    if (high && dtype != Dtype.FLOAT32
+    if (lower && dtype != Dtype.FLOAT32
         || first != dtype && (first != Dtype.BFLOAT16 || dtype != Dtype.FLOAT32 || noisy != clean)
-        || noisy != clean && noisy != Float32Precision.HIGH
+        || clean.coarserThan(noisy)
         || two && !smoothed) {
       throw bad(
           label,

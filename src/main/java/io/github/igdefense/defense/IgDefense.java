@@ -443,16 +443,19 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       return new Passes(network.prefix(x, layer), null);
     }
     long n = x.size(0);
-    if (pseudoLabelNetwork != null) {
-      Tensor first =
-          mean(pseudoLabelNetwork.forward(Tensors.to(noisy(x, draws), pseudoLabelDtype())), n);
-      return new Passes(network.prefix(x, layer), first);
-    }
+    StagedNetwork first = pseudoLabelNetwork == null ? network : pseudoLabelNetwork;
+    long noisy = n * smoothing.samples();
     Tensor both = torch.cat(Tensors.vector(x, noisy(x, draws)), 0);
-    Tensor activation = network.prefix(both, layer);
-    Tensor clean = activation.narrow(0, 0, n);
-    Tensor smoothed = activation.narrow(0, n, n * smoothing.samples());
-    return new Passes(clean, mean(network.suffix(smoothed, layer), n));
+    Tensor activation =
+        first == network
+            ? network.prefix(both, layer)
+            : network.prefixWithCoarse(both, layer, first, noisy).orElse(null);
+    if (activation == null) {
+      Tensor images = Tensors.to(both.narrow(0, n, noisy), pseudoLabelDtype());
+      return new Passes(network.prefix(x, layer), mean(first.forward(images), n));
+    }
+    Tensor smoothed = activation.narrow(0, n, noisy);
+    return new Passes(activation.narrow(0, 0, n), mean(first.suffix(smoothed, layer), n));
   }
 
   /** Noise [N·n_s,C,H,W] for images x, in the caller's scope; null without smoothing. */

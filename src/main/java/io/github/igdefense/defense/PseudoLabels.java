@@ -6,7 +6,6 @@ import io.github.igdefense.data.ImageSet;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
-import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
@@ -137,13 +136,14 @@ public record PseudoLabels(
               + ": without noise both passes share one prefix; set a sigma above 0");
     }
     boolean bfloat16 = network.dtype() == Dtype.FLOAT32 && other.dtype() == Dtype.BFLOAT16;
-    boolean high =
-        network.arithmetic().equals(Dtype.FLOAT32.toString())
-            && other.float32Precision() == Float32Precision.HIGH;
-    if (!bfloat16 && !high) {
+    boolean coarser =
+        network.dtype() == Dtype.FLOAT32
+            && other.dtype() == Dtype.FLOAT32
+            && other.float32Precision().coarserThan(network.float32Precision());
+    if (!bfloat16 && !coarser) {
       throw new InputException(
-          "expected a float32 network with pseudo-labels in bfloat16, or one at precision highest"
-              + " with pseudo-labels in float32 at high, got "
+          "expected a float32 network with pseudo-labels in bfloat16, or in float32 at a lower"
+              + " precision than its own, got "
               + network.arithmetic()
               + " and "
               + other.arithmetic());

@@ -148,7 +148,8 @@ public final class Benchmark {
               forward(models.bfloat16(), x),
               forward(models.eager(), x),
               forward(models.high(), x),
-              forward(models.smoothedHigh(), x));
+              forward(models.smoothedHigh(), x),
+              forward(models.smoothedMedium(), x));
       double[] ratios = new double[works.size()];
       double[] seconds = new double[works.size()];
       if (batch == 1) {
@@ -172,6 +173,7 @@ public final class Benchmark {
       put("ratio_defended" + b, ratios[1], "", "defended / base");
       put("ratio_smoothed" + b, ratios[2], "", "smoothed (n = 1) / base");
       put("ratio_smoothed_high" + b, ratios[7], "", "smoothed, pseudo-labels at high / base");
+      put("ratio_smoothed_medium" + b, ratios[8], "", "smoothed, pseudo-labels at medium / base");
       put("ratio_smoothed_bf16" + b, ratios[3], "", "smoothed, pseudo-labels in bfloat16 / base");
       put("speedup" + b + "_float32_vs_eager", ratios[5], "", "eager / base, float32");
       put(

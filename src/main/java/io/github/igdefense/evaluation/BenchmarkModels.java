@@ -20,9 +20,9 @@ import java.util.function.IntUnaryOperator;
 import org.bytedeco.pytorch.Tensor;
 
 /**
- * One model in all the forms that a benchmark compares: float32 (highest, high) and bfloat16, as
- * libtorch's eager mode computes it, and defended (random masks of the penultimate layer; time does
- * not depend on which units they keep).
+ * One model in all the forms that a benchmark compares: float32 (highest, high, medium) and
+ * bfloat16, as libtorch's eager mode computes it, and defended (random masks of the penultimate
+ * layer; time does not depend on which units they keep).
  *
  * <p>Owns all of it until {@link #close}. Confined to one thread.
  */
@@ -32,12 +32,14 @@ public final class BenchmarkModels implements AutoCloseable {
   private final StagedNetwork float32;
   private final StagedNetwork bfloat16;
   private final StagedNetwork high;
+  private final StagedNetwork medium; // null where libtorch computes
   private final EagerNetwork eager;
   private final Rng noise;
   private final IgDefense defended;
   private final IgDefense smoothed;
   private final IgDefense smoothedBfloat16;
   private final IgDefense smoothedHigh;
+  private final IgDefense smoothedMedium;
   private final long seed;
 
   /**
@@ -63,6 +65,7 @@ public final class BenchmarkModels implements AutoCloseable {
     this.float32 = open(architecture, checkpoint, width, seed, Dtype.FLOAT32);
     this.bfloat16 = open(architecture, checkpoint, width, seed, Dtype.BFLOAT16);
     this.high = float32.withFloat32Precision(Float32Precision.HIGH);
+    this.medium = float32.atFloat32Precision(Float32Precision.MEDIUM).orElse(null);
     this.noise = new Rng(seed);
     MaskableLayer layer = float32.penultimate();
     ClassMasks masks =
@@ -78,8 +81,8 @@ public final class BenchmarkModels implements AutoCloseable {
         new IgDefense(
             float32, masks, temperature, new Smoothing(SIGMA, 1), NoiseSource.fresh(noise));
     this.smoothedBfloat16 = smoothed.withPseudoLabels(bfloat16);
-    this.smoothedHigh =
-        high.float32Precision() == Float32Precision.HIGH ? smoothed.withPseudoLabels(high) : null;
+    this.smoothedHigh = medium == null ? null : smoothed.withPseudoLabels(high);
+    this.smoothedMedium = medium == null ? null : smoothed.withPseudoLabels(medium);
   }
 
   /** Classes of a network with random weights. */
@@ -134,6 +137,11 @@ public final class BenchmarkModels implements AutoCloseable {
     return smoothedHigh == null ? smoothed : smoothedHigh;
   }
 
+  /** The same with the noisy pass at precision medium; {@link #smoothed} in libtorch. */
+  public IgDefense smoothedMedium() {
+    return smoothedMedium == null ? smoothed : smoothedMedium;
+  }
+
   /** Multiply-accumulates of one image of the usual size. */
   public long macs() {
     return eager.description().macs(float32.imageSize());
@@ -177,8 +185,10 @@ public final class BenchmarkModels implements AutoCloseable {
 
   @Override
   public void close() {
-    if (smoothedHigh != null) {
+    if (medium != null) {
+      smoothedMedium.close();
       smoothedHigh.close();
+      medium.close();
     }
     smoothedBfloat16.close();
     smoothed.close();

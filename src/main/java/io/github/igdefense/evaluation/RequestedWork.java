@@ -31,6 +31,7 @@ public final class RequestedWork {
     known.put("defended", x -> BenchmarkModels.forward(models.defended(), x));
     known.put("smoothed", x -> BenchmarkModels.forward(models.smoothed(), x));
     known.put("smoothed-high", x -> BenchmarkModels.forward(models.smoothedHigh(), x));
+    known.put("smoothed-medium", x -> BenchmarkModels.forward(models.smoothedMedium(), x));
     known.put("smoothed-bf16", x -> BenchmarkModels.forward(models.smoothedBfloat16(), x));
     known.put("gradient", x -> BenchmarkModels.gradient(models.float32(), x));
   }

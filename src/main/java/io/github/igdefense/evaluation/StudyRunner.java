@@ -55,7 +55,7 @@ public final class StudyRunner {
     this.listener = listener;
     this.version = io.github.igdefense.tensor.Version.get();
     if (network.dtype().bytes() < Dtype.FLOAT32.bytes()
-        || network.float32Precision() == Float32Precision.HIGH) {
+        || network.float32Precision() != Float32Precision.HIGHEST) {
       throw new InputException(
           "expected float32 at highest precision or float64 for a study, got "
               + network.arithmetic()

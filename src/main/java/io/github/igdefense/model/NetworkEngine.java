@@ -105,9 +105,11 @@ final class NetworkEngine implements AutoCloseable {
     if (dtype != Dtype.FLOAT32) {
       return CompiledNet.Precision.BFLOAT16;
     }
-    return float32 == Float32Precision.HIGH
-        ? CompiledNet.Precision.FLOAT32_HIGH
-        : CompiledNet.Precision.FLOAT32;
+    return switch (float32) {
+      case HIGHEST -> CompiledNet.Precision.FLOAT32;
+      case HIGH -> CompiledNet.Precision.FLOAT32_HIGH;
+      case MEDIUM -> CompiledNet.Precision.BFLOAT16;
+    };
   }
 
   /**
@@ -271,6 +273,15 @@ final class NetworkEngine implements AutoCloseable {
     return compiled == null
         ? null
         : compiled.net.forward(compiled.values[from - 1], compiled.values[to - 1], x);
+  }
+
+  /** {@link #run} from the images on, the last of them in the arithmetic of {@code coarse}. */
+  Tensor runWithCoarse(NetworkEngine coarse, Tensor x, long images, int to) {
+    Compiled own = compiled(x.size(2), x.size(3));
+    Compiled other = coarse.compiled(x.size(2), x.size(3));
+    return own == null || other == null
+        ? null
+        : own.net.forwardWithCoarse(other.net, 0, own.values[to - 1], x, images);
   }
 
   private synchronized Compiled compiledWith(int stage, long height, long width) {

@@ -298,7 +298,7 @@ public final class Networks {
    * The same with a choice of how exactly the native engine multiplies float32 numbers.
    *
    * @throws InputException as {@link #describe(String, StateDict)}, if the engine cannot run it, or
-   *     for {@code HIGH} with another type than float32
+   *     for another precision than {@code HIGHEST} with another type than float32
    * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
    */
   public static StagedNetwork build(
@@ -310,9 +310,9 @@ public final class Networks {
       Engine engine,
       Device device,
       Float32Precision precision) {
-    if (precision == Float32Precision.HIGH && dtype != Dtype.FLOAT32) {
+    if (precision != Float32Precision.HIGHEST && dtype != Dtype.FLOAT32) {
       throw new InputException(
-          "expected the dtype float32 with float32 precision high, got " + dtype);
+          "expected the dtype float32 with float32 precision " + precision + ", got " + dtype);
     }
     CudaRuntime.require(device);
     NetworkDescription net = Architectures.describe(architecture, state);

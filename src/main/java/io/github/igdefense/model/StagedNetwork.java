@@ -203,7 +203,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    * The same float32 network with its products at another precision. Shares this network's
    * parameters, which must stay open longer; close it like this one. Costs the engine's packed
    * weights, when they are first needed: 6 bytes per parameter at {@code highest}, 4 at {@code
-   * high}. Through libtorch both precisions compute the same.
+   * high}, 2 at {@code medium}. Through libtorch all precisions compute the same.
    *
    * @throws InputException for another type than float32
    */
@@ -234,6 +234,19 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
         precision);
   }
 
+  /**
+   * {@link #withFloat32Precision} where that precision takes effect; empty where libtorch computes
+   * all precisions alike.
+   */
+  public Optional<StagedNetwork> atFloat32Precision(Float32Precision precision) {
+    StagedNetwork other = withFloat32Precision(precision);
+    if (other.float32Precision() == precision) {
+      return Optional.of(other);
+    }
+    other.close();
+    return Optional.empty();
+  }
+
   @Override
   public String name() {
     return architecture;
@@ -260,8 +273,9 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
   }
 
   /**
-   * The precision in effect: {@code HIGH} only where it was asked for and the native engine
-   * multiplies float32 numbers; libtorch's operations and other types are {@code HIGHEST}.
+   * The precision in effect: {@code HIGH} and {@code MEDIUM} only where they were asked for and the
+   * native engine multiplies float32 numbers; libtorch's operations and other types are {@code
+   * HIGHEST}.
    */
   public Float32Precision float32Precision() {
     return engine != null && dtype == Dtype.FLOAT32 ? asked : Float32Precision.HIGHEST;
@@ -269,10 +283,14 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /**
    * Type and precision in effect in words, for keys and provenance: {@code float32}, {@code float32
-   * (high)}, {@code float64}, {@code bfloat16}. Results of two arithmetics are never the same.
+   * (high)}, {@code float32 (medium)}, {@code float64}, {@code bfloat16}. Results of two
+   * arithmetics are never the same.
    */
   public String arithmetic() {
-    return float32Precision() == Float32Precision.HIGH ? dtype + " (high)" : dtype.toString();
+    Float32Precision precision = float32Precision();
+    return precision == Float32Precision.HIGHEST
+        ? dtype.toString()
+        : dtype + " (" + precision + ")";
   }
 
   /** Where the parameters are, and the activations. */
@@ -372,6 +390,28 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     return run(device.move(x), 0, layer.stage() + 1);
   }
 
+  /**
+   * {@link #prefix} without gradients, the last {@code images} images in the arithmetic of {@code
+   * coarse}: a few of them share every reading of the weights. Empty where libtorch computes any of
+   * it, and where the calling thread's grad mode is on.
+   *
+   * @param coarse this network at a lower precision ({@link #withFloat32Precision})
+   * @param images from 0 to N
+   */
+  public Optional<Tensor> prefixWithCoarse(
+      Tensor x, MaskableLayer layer, StagedNetwork coarse, long images) {
+    checkInput(x);
+    coarse.checkOpen();
+    boolean possible =
+        engine != null
+            && coarse.engine != null
+            && dtype == Dtype.FLOAT32
+            && coarse.dtype == Dtype.FLOAT32
+            && !GradMode.is_enabled();
+    return Optional.ofNullable(
+        possible ? engine.runWithCoarse(coarse.engine, x, images, layer.stage() + 1) : null);
+  }
+
   /** Logits [N,K] from an activation after {@code layer}. Differentiable where grad mode is on. */
   public Tensor suffix(Tensor activation, MaskableLayer layer) {
     checkOpen();
@@ -448,9 +488,9 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     if (engine != null) {
       return engine.description();
     }
-    return asked == Float32Precision.HIGH
-        ? "libtorch, float32 at highest precision (high needs the native engine)"
-        : "libtorch";
+    return asked == Float32Precision.HIGHEST
+        ? "libtorch"
+        : "libtorch, float32 at highest precision (" + asked + " needs the native engine)";
   }
 
   /**

@@ -54,7 +54,9 @@ final class ProvenanceTable {
         "Arithmetic",
         joined(
             p.dtype(),
-            "high".equals(p.float32Precision()) ? "precision high" : null,
+            p.float32Precision() == null || "highest".equals(p.float32Precision())
+                ? null
+                : "precision " + p.float32Precision(),
             p.device(),
             p.threads() == 1 ? "1 thread" : p.threads() + " threads"));
     rows.put("Computed by", p.engine());

@@ -268,6 +268,40 @@ public final class CompiledNet implements AutoCloseable {
         });
   }
 
+  /**
+   * As {@link #forward}, the last {@code images} images in the arithmetic of {@code coarse}. Each
+   * gets what its network would give it; a few images of one set of layers share every reading of
+   * the weights.
+   *
+   * @param coarse the same layers in fewer products
+   * @param images from 0 to N
+   */
+  public Tensor forwardWithCoarse(CompiledNet coarse, int from, int to, Tensor x, long images) {
+    if (closed || coarse.closed) {
+      throw new IllegalStateException("the compiled network is closed");
+    }
+    return Tensors.scoped(
+        () -> {
+          Tensor floats = x.to(ScalarType.Float);
+          Tensor y = empty(x.size(0), shapes[to]);
+          Operands.check(
+              IgdKernels.igd_jni_net_forward_coarse(
+                  handle,
+                  coarse.handle,
+                  from,
+                  to,
+                  x.size(0),
+                  images,
+                  Tensors.address(floats),
+                  floats.stride(0),
+                  floats.stride(1),
+                  floats.stride(2),
+                  floats.stride(3),
+                  Tensors.address(y)));
+          return y;
+        });
+  }
+
   private static Tensor empty(long n, int[] shape) {
     return torch.empty(
         new long[] {n, shape[0], shape[1], shape[2]},

@@ -11,7 +11,12 @@ public enum Float32Precision {
    * About 16 bits of mantissa: three products of two bfloat16 parts, half the work. What attacks
    * break is re-checked at {@link #HIGHEST}.
    */
-  HIGH("high");
+  HIGH("high"),
+  /**
+   * 8 bits of mantissa, as bfloat16: one product, of numbers kept as float32 everywhere outside the
+   * network. What attacks break is re-checked at {@link #HIGHEST}.
+   */
+  MEDIUM("medium");
 
   private final String label;
 
@@ -20,9 +25,9 @@ public enum Float32Precision {
   }
 
   /**
-   * Parses {@code highest} or {@code high}.
+   * Parses {@code highest}, {@code high} or {@code medium}.
    *
-   * @throws IllegalArgumentException naming both
+   * @throws IllegalArgumentException naming all
    */
   public static Float32Precision parse(String text) {
     for (Float32Precision precision : values()) {
@@ -31,7 +36,12 @@ public enum Float32Precision {
       }
     }
     throw new IllegalArgumentException(
-        "expected float32 precision highest or high, got '" + text + "'");
+        "expected float32 precision highest, high or medium, got '" + text + "'");
+  }
+
+  /** Whether this multiplies with fewer bits than {@code other}. */
+  public boolean coarserThan(Float32Precision other) {
+    return compareTo(other) > 0;
   }
 
   @Override

@@ -49,6 +49,8 @@ class BenchCliTest {
             "ratio_smoothed_bf16_b3",
             "ratio_smoothed_high_b1",
             "ratio_smoothed_high_b3",
+            "ratio_smoothed_medium_b1",
+            "ratio_smoothed_medium_b3",
             "latency_b1_float32_high_ms",
             "speedup_b1_float32_high_vs_eager",
             "latency_b1_float32_ms",

@@ -192,7 +192,7 @@ class CliBadInputTest {
             "--pseudo-label-dtype",
             "float64"),
         new Case(RANKED + "--pseudo-label-dtype int8", "'int8'"),
-        new Case(PREDICT + GOOD + "--float32-precision medium", "highest or high", "'medium'"),
+        new Case(PREDICT + GOOD + "--float32-precision low", "highest, high or medium", "'low'"),
         new Case(
             PREDICT + GOOD + "--dtype bfloat16 --float32-precision high",
             "--float32-precision high",
@@ -204,7 +204,7 @@ class CliBadInputTest {
         new Case("bench --float32-precision high", "--float32-precision", "--tune"),
         new Case("bench --tune --dtype float64 --float32-precision high", "--dtype float64"),
         new Case(PREDICT + GOOD + "--pseudo-label-precision high", "--ranking"),
-        new Case(RANKED + "--pseudo-label-precision low", "highest or high", "'low'"),
+        new Case(RANKED + "--pseudo-label-precision low", "highest, high or medium", "'low'"),
         new Case(RANKED + "--pseudo-label-precision high", "--smoothing-sigma", "above 0"),
         new Case(
             RANKED

@@ -93,6 +93,7 @@ class ExportCliTest {
   @CsvSource({
     "--float32-precision high, high, float32, high",
     "--pseudo-label-precision high, highest, float32, high",
+    "--pseudo-label-precision medium --float32-precision high, high, float32, medium",
     "--pseudo-label-dtype bfloat16, highest, bfloat16, highest",
     "--pseudo-label-dtype bfloat16 --float32-precision high, high, bfloat16, high"
   })
@@ -187,7 +188,7 @@ class ExportCliTest {
         "--ranking RANKING --out OUT --pseudo-label-dtype bfloat16 | --smoothing-sigma above 0",
         "--ranking RANKING --out OUT --pseudo-label-precision high | --smoothing-sigma above 0",
         "--ranking RANKING --out OUT --float32-precision high --dtype float64 | --dtype float64",
-        "--ranking RANKING --out OUT --float32-precision low | highest or high",
+        "--ranking RANKING --out OUT --float32-precision low | highest, high or medium",
         "--ranking OUT --out OUT | OUT",
       })
   void badInputIsRefusedAndNothingWritten(String options, String message) throws Exception {

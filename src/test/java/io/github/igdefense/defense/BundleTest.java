@@ -182,7 +182,8 @@ class BundleTest {
       delimiter = '|',
       nullValues = "null",
       value = {
-        "medium | float32 | high | expected float32 precision highest or high, got 'medium'",
+        "low | float32 | high | expected float32 precision highest, high or medium, got 'low'",
+        "medium | float32 | high | does not fit",
         "highest | int8 | highest | got 'int8'",
         "highest | null | highest | of its arithmetic",
         "highest | float64 | highest | does not fit",

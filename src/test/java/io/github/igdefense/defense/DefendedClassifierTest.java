@@ -487,7 +487,9 @@ class DefendedClassifierTest {
   @CsvSource({
     "layer4, highest, float32, high", "layer4, highest, bfloat16, highest",
     "layer4, high, bfloat16, high", "layer4, high, float32, high",
-    "layer2, highest, float32, high", "layer2, highest, bfloat16, highest"
+    "layer2, highest, float32, high", "layer2, highest, bfloat16, highest",
+    "layer4, highest, float32, medium", "layer4, high, float32, medium",
+    "layer2, highest, float32, medium"
   })
   void aBundleOfTwoArithmeticsSaysWhatTheDefenseSays(
       String layer, String precision, String type, String pseudoLabels) {
@@ -510,7 +512,7 @@ class DefendedClassifierTest {
         StagedNetwork coarse =
             type.equals("bfloat16")
                 ? bundle.network(Dtype.BFLOAT16, Engine.NATIVE)
-                : network.withFloat32Precision(Float32Precision.HIGH);
+                : network.withFloat32Precision(Float32Precision.parse(pseudoLabels));
         IgDefense alone =
             IgDefense.withImageNoise(
                 network, bundle.masks(), IgDefense.DEFAULT_TEMPERATURE, TWO_DRAWS, 7);

@@ -13,6 +13,7 @@ import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -199,9 +200,78 @@ class Float32PrecisionTest {
             .hasMessageContaining(dtype.toString());
       }
     }
-    assertThatThrownBy(() -> Float32Precision.parse("medium"))
+    assertThatThrownBy(() -> Float32Precision.parse("low"))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("highest or high");
+        .hasMessageContaining("highest, high or medium");
+  }
+
+  /** Eight bits of each number: a hundred times coarser than high, and still the network. */
+  @Test
+  void mediumIsBfloat16InFloat32Clothes() {
+    StateDict state = random("rn18", 16);
+    try (StagedNetwork highest = build("rn18", state, Engine.NATIVE, Float32Precision.HIGHEST);
+        StagedNetwork high = highest.withFloat32Precision(Float32Precision.HIGH);
+        StagedNetwork medium = highest.withFloat32Precision(Float32Precision.MEDIUM);
+        PointerScope scope = new PointerScope()) {
+      assertThat(medium.engine()).isEqualTo("native, bfloat16");
+      assertThat(medium.arithmetic()).isEqualTo("float32 (medium)");
+      assertThat(medium.dtype()).isEqualTo(Dtype.FLOAT32);
+      Tensor x = images(6);
+      double[] expected = Tensors.toDoubles(highest.logits(x));
+      double near = distance(expected, Tensors.toDoubles(high.logits(x)));
+      assertThat(distance(expected, Tensors.toDoubles(medium.logits(x))))
+          .isGreaterThan(20 * near)
+          .isLessThan(0.05);
+    }
+  }
+
+  /** Few images share the reading of weights, many do not: bit by bit the same. */
+  @ParameterizedTest
+  @CsvSource({
+    "rn18, 8, HIGH, 1, 1", "rn18, 8, MEDIUM, 1, 1", "rn18, 16, HIGH, 2, 3",
+    "rn18, 20, MEDIUM, 1, 5", "wrn-10-1, 8, MEDIUM, 2, 2", "preact-rn18, 8, HIGH, 1, 4",
+    "rn18, 8, MEDIUM, 9, 18", "rn18, 8, HIGH, 0, 2", "rn18, 8, HIGH, 2, 0"
+  })
+  void coarseImagesBesideOthersGetWhatTheirNetworkGives(
+      String architecture, int width, Float32Precision precision, int fine, int coarse) {
+    StateDict state = random(architecture, width);
+    try (StagedNetwork highest =
+            build(architecture, state, Engine.NATIVE, Float32Precision.HIGHEST);
+        StagedNetwork lower = highest.withFloat32Precision(precision);
+        PointerScope scope = new PointerScope();
+        AutoGradMode off = new AutoGradMode(false)) {
+      Tensor x = images(fine + coarse);
+      for (MaskableLayer layer : highest.layers()) {
+        float[] first = Tensors.toFloats(highest.prefix(x, layer));
+        float[] last = Tensors.toFloats(lower.prefix(x, layer));
+        float[] both =
+            Tensors.toFloats(highest.prefixWithCoarse(x, layer, lower, coarse).orElseThrow());
+        int each = first.length / (fine + coarse);
+        System.arraycopy(last, fine * each, first, fine * each, coarse * each);
+        assertThat(both).isEqualTo(first);
+      }
+    }
+  }
+
+  @Test
+  void coarseImagesNeedTheEngineAndNoGradients() {
+    StateDict state = random("rn18", 4);
+    try (StagedNetwork plain = build("rn18", state, Engine.LIBTORCH, Float32Precision.HIGHEST);
+        StagedNetwork highest = build("rn18", state, Engine.NATIVE, Float32Precision.HIGHEST);
+        StagedNetwork lower = highest.withFloat32Precision(Float32Precision.HIGH);
+        PointerScope scope = new PointerScope()) {
+      Tensor x = images(2);
+      MaskableLayer layer = highest.penultimate();
+      try (AutoGradMode on = new AutoGradMode(true)) {
+        assertThat(highest.prefixWithCoarse(x, layer, lower, 1)).isEmpty();
+      }
+      try (AutoGradMode off = new AutoGradMode(false)) {
+        assertThat(plain.prefixWithCoarse(x, plain.penultimate(), lower, 1)).isEmpty();
+        assertThat(highest.prefixWithCoarse(x, layer, lower, 1)).isPresent();
+        assertThatThrownBy(() -> highest.prefixWithCoarse(x, layer, lower, 3))
+            .hasMessageContaining("0 to 2 coarse images");
+      }
+    }
   }
 
   /** ‖a − b‖ / ‖a‖. */
