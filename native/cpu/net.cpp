@@ -107,6 +107,7 @@ struct igd_net {
   igd::SlabPool kept_slabs;
   igd::SlabPool reused_slabs;
   igd::SlabPool single_slabs;
+  igd::SlabPool single_gradient_slabs;
   igd::SlabPool work_slabs;  // of a thread that works on few images: copied maps, then a panel of weights
   bool gathers = false;
   // Networks are numbered, as an address may be another's later.
@@ -115,8 +116,10 @@ struct igd_net {
   uint64_t compared_with = 0;  // network that `shares` is about; 0: none
   bool shares = false;
   std::once_flag transposed;
+  std::once_flag unpacked_transposed;
   std::once_flag unpacked;
   std::unique_ptr<float, void (*)(void*)> floats{nullptr, free};  // of all operations, for few images
+  std::unique_ptr<float, void (*)(void*)> transposed_floats{nullptr, free};
 };
 
 struct igd_tape {
@@ -185,20 +188,27 @@ struct Pass {
   int to;
   Bf16* tape = nullptr;  // what the backward pass needs, of this group; or nullptr
   int products = 0;      // single layout: of this image, at most the network's
+  int member = 0;        // single layout: which image of the tape's group
   // Signs of a value on the tape; nullptr if there are none.
   uint32_t* positive(int value) const {
     const Value& v = net->values[static_cast<size_t>(value)];
     if (tape == nullptr || !v.relu) return nullptr;
-    return reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(tape) + v.tape_at);
+    return reinterpret_cast<uint32_t*>(reinterpret_cast<char*>(tape) + v.tape_at) + member;
   }
   // A pool's choices on the tape.
   uint8_t* choices(int value) const {
     const Value& v = net->values[static_cast<size_t>(value)];
-    return tape == nullptr ? nullptr : reinterpret_cast<uint8_t*>(tape) + v.tape_at;
+    return tape == nullptr ? nullptr : reinterpret_cast<uint8_t*>(tape) + v.tape_at + member * kLanes;
   }
   // Index of a row's signs. x, as in row(): pixel, or pair if the value is paired.
   static int64_t sign(const Value& v, int64_t y, int64_t x, int64_t block) {
     return ((y * v.columns + x) * v.blocks + block) * kRows;
+  }
+  // From a row's signs to the next row's, of rows that follow each other.
+  int64_t sign_step(const Value& v) const { return place == Place::kSingle ? v.blocks * kRows : 1; }
+  // From a pixel's first row to its right neighbour's.
+  int64_t column_step(const Value& v) const {
+    return place == Place::kSingle ? layout().row : v.blocks * batch_block(net->products);
   }
   RowLayout layout() const {
     return place == Place::kSingle ? single_layout(net->products) : batch_layout();
@@ -350,7 +360,8 @@ void store_value(const Pass& p, int value, float* y) {
 
 // ---- forward ----
 
-// f(first row, rows that follow each other, block, index of their signs in the batch layout) over all pixels of a value, shared among workers.
+// f(first row, rows that follow each other, block, index of the first one's signs) over all pixels of a value, shared among
+// workers.
 template <typename F>
 void each_run(const Pass& p, const Value& v, const F& f) {
   const double work = 4.0 * static_cast<double>(v.h * v.columns * v.blocks * p.rows) * kProductsPerNanosecond;
@@ -358,7 +369,7 @@ void each_run(const Pass& p, const Value& v, const F& f) {
     for (int64_t y = begin; y < end; ++y) {
       for (int64_t b = 0; b < v.blocks; ++b) {
         if (p.place == Place::kSingle) {
-          f(p.row(v, y, 0, b), v.columns, b, int64_t{0});
+          f(p.row(v, y, 0, b), v.columns, b, Pass::sign(v, y, 0, b));
         } else {
           for (int64_t x = 0; x < v.columns; ++x) {
             f(p.row(v, y, x, b), static_cast<int64_t>(p.rows), b, Pass::sign(v, y, x, b));
@@ -417,6 +428,7 @@ void affine(const Pass& p, const Operation& op) {
                           nullptr,
                           nullptr,
                           positive == nullptr ? nullptr : positive + sign,
+                          p.sign_step(v),
                           op.scale.data() + block * kLanes,
                           op.shift.data() + block * kLanes,
                           p.layout(),
@@ -597,31 +609,39 @@ void gather(const SinglePlan& plan, const Bf16* in, int64_t in_positions, int64_
   }
 }
 
-void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_ptr<Slab>>& work,
-                 const Operation& op) {
-  const igd_net* net = images[0].net;
-  const Value& in = net->values[static_cast<size_t>(op.in)];
-  const Value& out = net->values[static_cast<size_t>(op.out)];
-  const Weights& w = op.weights;
+// A convolution of few images by a plan, from maps of `in_positions` to maps of `out_positions`.
+struct FewConv {
+  const igd_net* net;
+  const Weights& weights;
+  const float* bias;  // or nullptr
+  bool relu;
+  const SinglePlan& plan;
+  int64_t in_positions;
+  int64_t out_positions;
+  int workers;
+};
+
+void conv_few(const FewConv& conv, const SingleImage* images, int64_t n, const std::vector<std::unique_ptr<Slab>>& work) {
+  const igd_net* net = conv.net;
+  const Weights& w = conv.weights;
+  const SinglePlan& plan = conv.plan;
   const int64_t position = single_layout(net->products).row;
-  const int workers = workers_for_few(images[0], op, n);
-  const int64_t gathered = op.dense.positions * w.in_blocks * position;
-  // Every worker copies the maps for itself: for a few output blocks that does not pay.
-  const bool dense = !op.dense.tiles.empty() && w.out_blocks >= 4 * workers && n * gathered <= kGathered;
-  const SinglePlan& plan = dense ? op.dense : op.single;
+  const bool dense = plan.positions > 0;
+  const int64_t gathered = plan.positions * w.in_blocks * position;
   const int64_t tiles = static_cast<int64_t>(plan.tiles.size());
-  const bool two = n == 1 && images[0].products == net->products && tiles == 1 && w.out_channels % (2 * kLanes) == 0;
+  const bool whole = static_cast<int64_t>(plan.taps.size()) == w.taps;
+  const bool two =
+      n == 1 && images[0].products == net->products && tiles == 1 && whole && w.out_channels % (2 * kLanes) == 0;
   // A tile without another one goes with the next image's.
   const bool pairs = n > 1 && tiles % 2 == 1;
   const int64_t groups = pairs ? (n + 1) / 2 : n;
   const int64_t parts = (tiles + kTilesPerTask - 1) / kTilesPerTask;
   const int64_t block_elements = w.taps * w.in_blocks * 2 * kTile;  // of the weights of one output block
-  parallel(workers, w.out_blocks / (two ? 2 : 1) * parts * groups, [&](int64_t begin, int64_t end, int worker) {
+  parallel(conv.workers, w.out_blocks / (two ? 2 : 1) * parts * groups, [&](int64_t begin, int64_t end, int worker) {
     Bf16* const maps = work[static_cast<size_t>(worker)]->get();
     Bf16* const panel = maps + (net->gathers ? kGathered : 0);
     for (int64_t image = 0; dense && image < n; ++image) {
-      gather(plan, images[image].at(op.in), in.positions, w.in_blocks, position,
-             maps + image * gathered);
+      gather(plan, images[image].in, conv.in_positions, w.in_blocks, position, maps + image * gathered);
     }
     int64_t filled = -1;
     for (int64_t i = begin; i < end; ++i) {
@@ -630,30 +650,51 @@ void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_pt
       const int64_t block = i / (parts * groups) * (two ? 2 : 1);
       SingleConv task = {{},
                          pairs && image + 1 < n ? 2 : 1,
-                         block_of(w, block, op.bias.data(), net->products),
+                         block_of(w, block, conv.bias, net->products),
                          plan.tiles.data() + first,
                          std::min(tiles - first, kTilesPerTask),
                          plan.taps.data(),
                          static_cast<int32_t>(plan.taps.size()),
-                         dense ? plan.positions : in.positions,
-                         block * out.positions * position,
+                         static_cast<int32_t>(w.taps),
+                         dense ? plan.positions : conv.in_positions,
+                         block * conv.out_positions * position,
+                         block,
+                         w.out_blocks,
                          plan.step,
-                         op.relu,
+                         conv.relu,
                          w.floats == nullptr ? nullptr : w.floats + block * block_elements,
                          panel,
                          filled == block,
                          i + 1 < end && (i + 1) / (parts * groups) == block / (two ? 2 : 1),
                          two,
-                         out.positions * position};
+                         conv.out_positions * position};
       for (int k = 0; k < task.image_count; ++k) {
-        const Pass& p = images[image + k];
-        task.images[k] = {dense ? maps + (image + k) * gathered : p.at(op.in), p.at(op.out),
-                          op.residual < 0 ? nullptr : p.at(op.residual), p.products};
+        task.images[k] = images[image + k];
+        if (dense) task.images[k].in = maps + (image + k) * gathered;
       }
       kernels_for(net->products).conv_single(task);
       filled = block;
     }
   });
+}
+
+void conv_single(const Pass* images, int64_t n, const std::vector<std::unique_ptr<Slab>>& work,
+                 const Operation& op) {
+  const igd_net* net = images[0].net;
+  const Value& in = net->values[static_cast<size_t>(op.in)];
+  const Value& out = net->values[static_cast<size_t>(op.out)];
+  const int workers = workers_for_few(images[0], op, n);
+  const int64_t gathered = op.dense.positions * op.weights.in_blocks * single_layout(net->products).row;
+  // Every worker copies the maps for itself: for a few output blocks that does not pay.
+  const bool dense = !op.dense.tiles.empty() && op.weights.out_blocks >= 4 * workers && n * gathered <= kGathered;
+  std::vector<SingleImage> maps;
+  for (int64_t i = 0; i < n; ++i) {
+    const Pass& p = images[i];
+    maps.push_back({p.at(op.in), p.at(op.out), op.residual < 0 ? nullptr : p.at(op.residual), nullptr, p.positive(op.out),
+                    p.products});
+  }
+  conv_few({net, op.weights, op.bias.data(), op.relu, dense ? op.dense : op.single, in.positions, out.positions, workers},
+           maps.data(), n, work);
 }
 
 // The weights as floats, at the first pass of few images; if there is no memory, the packed ones serve.
@@ -696,8 +737,9 @@ bool one_by_one(const igd_net* net, const Operation& op) {
 }
 
 // The last `coarse` images with `products` only, the others with the network's.
+// `tape`, if there is one, gets them as images [first, first + n).
 igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y, int64_t coarse = 0,
-                       int products = 0) {
+                       int products = 0, igd_tape* tape = nullptr, int64_t first = 0) {
   if (net->products == 6 && has_amx()) std::call_once(net->unpacked, unpack_weights, net);
   std::vector<std::unique_ptr<Slab>> slabs;
   std::vector<Pass> images;
@@ -711,6 +753,13 @@ igd_status forward_few(igd_net* net, int from, int to, int64_t n, const Inputs& 
     const int own = i < n - coarse ? net->products : products;
     images.push_back({net, &kernels_for(own), Place::kSingle, slabs.back()->get(), 1, igd_threads_get(), from, to,
                       nullptr, own});
+    if (tape != nullptr) {
+      Bf16*& taped = tape->slabs[static_cast<size_t>((first + i) / kRows)];
+      if (taped == nullptr) taped = net->tape_slabs.take();
+      if (taped == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory");
+      images.back().tape = taped;
+      images.back().member = static_cast<int>((first + i) % kRows);
+    }
     load_inputs(images.back(), start.from_image(i));
   }
   std::vector<std::unique_ptr<Slab>> work;  // by worker
@@ -795,7 +844,6 @@ igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs&
   const int64_t groups = (n + kRows - 1) / kRows;
   const Value& v = net->values[static_cast<size_t>(to)];
   std::atomic<bool> failed{false};
-  if (tape != nullptr) tape->slabs.assign(static_cast<size_t>(groups), nullptr);
   each_group(groups, work_between(net, from, to, n), [&](int64_t g, int workers) {
     // A second value lies in its place before its turn, so no place may be used twice.
     const bool keep = inputs.also >= 0;
@@ -821,16 +869,20 @@ igd_status forward_many(igd_net* net, int from, int to, int64_t n, const Inputs&
   return failed.load() ? fail(IGD_OUT_OF_MEMORY, "igd_net_forward: no memory") : IGD_OK;
 }
 
-// Images in whichever layout takes less time.
-igd_status forward(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y) {
+// How many of the first of n images take less time side by side; the others run in the single layout.
+int64_t side_by_side(const igd_net* net, int from, int to, int64_t n) {
   const Costs costs = costs_between(net, from, to);
-  int64_t many = 0;
-  if (kRows * costs.image > costs.group) {
-    const int64_t rest = n % kRows;
-    many = rest <= kSingleImages || static_cast<double>(rest) * costs.image <= costs.group ? n - rest : n;
-  }
+  if (kRows * costs.image <= costs.group) return 0;
+  const int64_t rest = n % kRows;
+  return rest <= kSingleImages || static_cast<double>(rest) * costs.image <= costs.group ? n - rest : n;
+}
+
+// Images in whichever layout takes less time. A tape holds the same in either.
+igd_status forward(igd_net* net, int from, int to, int64_t n, const Inputs& inputs, float* y, igd_tape* tape = nullptr) {
+  const int64_t many = side_by_side(net, from, to, n);
+  if (tape != nullptr) tape->slabs.assign(static_cast<size_t>((n + kRows - 1) / kRows), nullptr);
   if (many > 0) {
-    const igd_status status = forward_many(net, from, to, many, inputs, y, nullptr);
+    const igd_status status = forward_many(net, from, to, many, inputs, y, tape);
     if (status != IGD_OK) return status;
   }
   const Value& v = net->values[static_cast<size_t>(to)];
@@ -838,7 +890,7 @@ igd_status forward(igd_net* net, int from, int to, int64_t n, const Inputs& inpu
   for (int64_t part = 0; part < parts; ++part) {
     const int64_t begin = many + (n - many) * part / parts, end = many + (n - many) * (part + 1) / parts;
     const igd_status status =
-        forward_few(net, from, to, end - begin, inputs.from_image(begin), y + begin * v.h * v.w * v.c);
+        forward_few(net, from, to, end - begin, inputs.from_image(begin), y + begin * v.h * v.w * v.c, 0, 0, tape, begin);
     if (status != IGD_OK) return status;
   }
   return IGD_OK;
@@ -890,7 +942,8 @@ bool shares_layers(const igd_net* net, igd_net* coarse) {
 
 // ---- backward ----
 
-// Gradients of one group: per value where its gradient lies, in planes, in a slab of its own.
+// Gradients of one group, or in the single layout of one image: per value where its gradient lies, in planes, in a slab of
+// its own.
 class Backward {
  public:
   Backward(const Pass& pass, Bf16* gradients)
@@ -898,28 +951,37 @@ class Backward {
 
   // grad_y [rows,H,W,C]; writes grad_x (strides of x).
   void run(const float* grad_y, float* grad_x, const Images& x) {
+    begin(grad_y);
+    for (int i = value(p_.to).producer; i > value(p_.from).producer; --i) step(i, grad_x, x);
+    end(grad_x, x);
+  }
+
+  // The same in parts. A convolution may be computed elsewhere, from before() to after(); the other steps by step().
+  void begin(const float* grad_y) {
     const Value& last = value(p_.to);
     const Images g = {grad_y, last.h * last.w * last.c, 1, last.w * last.c, last.c};
     load_value(p_, p_.to, g, own(p_.to), p_.positive(p_.to), false);
     at_[static_cast<size_t>(p_.to)] = own(p_.to);
-    for (int i = last.producer; i > value(p_.from).producer; --i) step(i, grad_x, x);
+  }
+  void end(float* grad_x, const Images& x) {
     if (!from_pixels(p_.net, p_.from)) store(grad_x, x);
   }
-
- private:
-  const Value& value(int v) const { return p_.net->values[static_cast<size_t>(v)]; }
-  Bf16* own(int v) const { return gradients_ + value(v).gradient_at; }
-  Bf16*& at(int v) { return at_[static_cast<size_t>(v)]; }
-  // The signs of the value itself, if this was the last part of its gradient and it came out of a ReLU.
-  const uint32_t* mask(int v, int op) const {
-    return op == value(v).first_use && v != p_.from ? p_.positive(v) : nullptr;
+  // What convolution i reads and writes; `in` is nullptr if it does not count.
+  Planes before(int i) {
+    const Operation& op = p_.net->ops[static_cast<size_t>(i)];
+    Bf16* g = at(op.out);
+    if (g == nullptr) return {};
+    if (op.residual >= 0) add_residual(op.residual, i, g);
+    return {g, own(op.in), at(op.in), mask(op.in, i), nullptr};
   }
-
+  void after(int i) {
+    const Operation& op = p_.net->ops[static_cast<size_t>(i)];
+    at(op.in) = own(op.in);
+  }
   void step(int i, float* grad_x, const Images& x) {
     const Operation& op = p_.net->ops[static_cast<size_t>(i)];
     Bf16* g = at(op.out);
     if (g == nullptr) return;
-    if (op.residual >= 0) add_residual(op.residual, i, g);
     switch (op.kind) {
       case Kind::kPatches:
         scatter_patches(op, g, grad_x, x);
@@ -931,9 +993,24 @@ class Backward {
         max_pool(op, i, g);
         return;
       case Kind::kConv:
-        break;
+        conv(op, i, grad_x, x);
+        return;
     }
-    const Planes planes = {g, own(op.in), at(op.in), mask(op.in, i), nullptr};
+  }
+
+ private:
+  const Value& value(int v) const { return p_.net->values[static_cast<size_t>(v)]; }
+  Bf16* own(int v) const {
+    return gradients_ + (p_.place == Place::kSingle ? value(v).single_gradient_at : value(v).gradient_at);
+  }
+  Bf16*& at(int v) { return at_[static_cast<size_t>(v)]; }
+  // The signs of the value itself, if this was the last part of its gradient and it came out of a ReLU.
+  const uint32_t* mask(int v, int op) const {
+    return op == value(v).first_use && v != p_.from ? p_.positive(v) : nullptr;
+  }
+
+  void conv(const Operation& op, int i, float* grad_x, const Images& x) {
+    const Planes planes = before(i);
     const Operation* patches = patches_of(p_, op);
     Between between;
     int64_t scattered = 0;
@@ -963,6 +1040,7 @@ class Backward {
                             before == nullptr ? nullptr : before + at,
                             positive == nullptr ? nullptr : positive + sign,
                             nullptr,
+                            p_.sign_step(value(v)),
                             scale == nullptr ? nullptr : scale + block * kLanes,
                             nullptr,
                             p_.layout(),
@@ -1050,8 +1128,8 @@ class Backward {
         std::fill(sums.begin(), sums.end(), 0.0f);
         for (int64_t oy = first; oy <= last; ++oy) {
           for (int64_t b = 0; b < out.blocks; ++b) {
-            p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, out.blocks * batch_block(p_.net->products),
-                                   p_.layout().plane, out.w, patches.data() + b * kLanes * out.w, out.w});
+            p_.kernels->lane_rows({g + p_.row(out, oy, 0, b) + r * kLanes, p_.column_step(out), p_.layout().plane,
+                                   out.w, patches.data() + b * kLanes * out.w, out.w});
           }
           for (int64_t k = 0; k < op.kernel; ++k) {
             const int64_t y = oy * op.stride - op.padding + k;
@@ -1110,6 +1188,75 @@ class Backward {
   Bf16* gradients_;
   std::vector<Bf16*> at_;
 };
+
+// The transposed weights as floats, for the convolutions that take all of them in order.
+void unpack_transposed(igd_net* net) {
+  int64_t size = 0;
+  const auto whole = [](const Operation& op) { return op.kind == Kind::kConv && op.single_backward.size() == 1; };
+  for (const Operation& op : net->ops) size += whole(op) ? float_weights_size(op.transposed) : 0;
+  if (size == 0) return;
+  net->transposed_floats.reset(static_cast<float*>(tile_memory(static_cast<size_t>(size) * sizeof(float))));
+  if (net->transposed_floats == nullptr) return;
+  float* at = net->transposed_floats.get();
+  for (Operation& op : net->ops) {
+    if (!whole(op)) continue;
+    unpack_floats(op.transposed, at);
+    op.transposed.floats = at;
+    at += float_weights_size(op.transposed);
+  }
+}
+
+// Images [first, first + n) of a tape in the single layout: all of them with each operation, so that weights are read once.
+igd_status backward_few(const igd_tape* tape, int64_t first, int64_t n, const float* grad_y, float* grad_x,
+                        const Images& x) {
+  igd_net* net = tape->net;
+  if (net->products == 6 && has_amx()) std::call_once(net->unpacked_transposed, unpack_transposed, net);
+  const Value& last = net->values[static_cast<size_t>(tape->to)];
+  std::vector<std::unique_ptr<Slab>> slabs;
+  std::vector<Backward> images;
+  std::vector<Pass> passes;
+  for (int64_t i = 0; i < n; ++i) {
+    slabs.emplace_back(new Slab(&net->single_gradient_slabs));
+    if (slabs.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory");
+    passes.push_back({net, &kernels_for(net->products), Place::kSingle, nullptr, 1, igd_threads_get(), tape->from, tape->to,
+                      tape->slabs[static_cast<size_t>((first + i) / kRows)], net->products,
+                      static_cast<int>((first + i) % kRows)});
+    images.emplace_back(passes.back(), slabs.back()->get());
+    images.back().begin(grad_y + (first + i) * last.h * last.w * last.c);
+  }
+  const int begin = net->values[static_cast<size_t>(tape->from)].producer;
+  int most = 1;
+  for (int i = last.producer; i > begin; --i) {
+    const Operation& op = net->ops[static_cast<size_t>(i)];
+    if (op.kind == Kind::kConv) most = std::max(most, workers_for_few(passes[0], op, n));
+  }
+  std::vector<std::unique_ptr<Slab>> work;  // by worker
+  for (int i = 0; i < most; ++i) {
+    work.emplace_back(new Slab(&net->work_slabs));
+    if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory");
+  }
+  for (int i = last.producer; i > begin; --i) {
+    const Operation& op = net->ops[static_cast<size_t>(i)];
+    if (op.kind != Kind::kConv) {
+      for (int64_t k = 0; k < n; ++k) images[static_cast<size_t>(k)].step(i, grad_x + (first + k) * x.n, x);
+      continue;
+    }
+    std::vector<SingleImage> maps;
+    for (Backward& image : images) {
+      const Planes planes = image.before(i);
+      if (planes.in != nullptr) maps.push_back({planes.in, planes.out, planes.addend, planes.mask, nullptr, net->products});
+    }
+    if (maps.empty()) continue;
+    for (const SinglePlan& plan : op.single_backward) {
+      conv_few({net, op.transposed, nullptr, false, plan, net->values[static_cast<size_t>(op.out)].positions,
+                net->values[static_cast<size_t>(op.in)].positions, workers_for_few(passes[0], op, n)},
+               maps.data(), n, work);
+    }
+    for (Backward& image : images) image.after(i);
+  }
+  for (int64_t k = 0; k < n; ++k) images[static_cast<size_t>(k)].end(grad_x + (first + k) * x.n, x);
+  return IGD_OK;
+}
 
 // ---- building ----
 
@@ -1249,6 +1396,7 @@ void plan_operations(igd_net* net) {
     op.single = plan_single(in, out, window, products);
     op.dense = plan_dense(in, out, window, products, op.single);
     op.backward = plan_backward(in, out, window, products, patches);
+    op.single_backward = plan_single_backward(in, out, window, products);
   }
 }
 
@@ -1262,6 +1410,18 @@ void place_values(igd_net* net) {
     int until;
   };
   std::vector<Slot> slots;
+  // The border must stay zero: a place is used again by maps of the same shape only.
+  const auto slot_for = [&](const Value& v, int now, int until, std::vector<Slot>* among, int64_t* total) {
+    for (Slot& s : *among) {
+      if (s.until < now && s.blocks == v.blocks && s.h == v.h && s.columns == v.columns) {
+        s.until = until;
+        return s.at;
+      }
+    }
+    among->push_back({v.blocks, v.h, v.columns, *total, until});
+    *total += round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
+    return among->back().at;
+  };
   const auto size = [&](size_t i) {
     const Value& v = net->values[i];
     return from_pixels(net, static_cast<int>(i)) ? 0 : v.h * v.columns * v.blocks * batch_block(net->products);
@@ -1271,20 +1431,7 @@ void place_values(igd_net* net) {
     const bool pixels = from_pixels(net, static_cast<int>(i));
     v.kept_at = net->kept;
     net->kept += size(i);
-    if (!pixels) {
-      // The border must stay zero: a place is used again by maps of the same shape only.
-      Slot* slot = nullptr;
-      for (Slot& s : slots) {
-        if (slot == nullptr && s.until < v.producer && s.blocks == v.blocks && s.h == v.h && s.columns == v.columns) slot = &s;
-      }
-      if (slot == nullptr) {
-        slots.push_back({v.blocks, v.h, v.columns, net->single, 0});
-        slot = &slots.back();
-        net->single += round_up(v.positions * v.blocks * planes_of(net->products) * kLanes, 32);
-      }
-      v.single_at = slot->at;
-      slot->until = v.last_use < 0 ? last : v.last_use;
-    }
+    if (!pixels) v.single_at = slot_for(v, v.producer, v.last_use < 0 ? last : v.last_use, &slots, &net->single);
     v.reused_at = reused.place(size(i), v.producer, v.last_use < 0 ? last : v.last_use);
     const int64_t rows = v.h * v.columns * v.blocks * kRows;
     v.tape_at = net->taped;
@@ -1301,10 +1448,16 @@ void place_values(igd_net* net) {
     return v.last_use < 0 ? last : v.last_use;
   };
   std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) { return written(x) > written(y); });
+  std::vector<Slot> gradient_slots;
+  int64_t single_gradients = 0;
   for (size_t i : order) {
-    net->values[i].gradient_at =
-        gradients.place(size(i), -written(i), -gradient_needed_until(net, static_cast<int>(i)));
+    Value& v = net->values[i];
+    const int until = -gradient_needed_until(net, static_cast<int>(i));
+    v.gradient_at = gradients.place(size(i), -written(i), until);
+    if (from_pixels(net, static_cast<int>(i))) continue;
+    v.single_gradient_at = slot_for(v, -written(i), until, &gradient_slots, &single_gradients);
   }
+  net->single_gradient_slabs.size(single_gradients);
   net->reused = reused.size();
   net->gradients = gradients.size();
   net->kept_slabs.size(net->kept);
@@ -1315,7 +1468,11 @@ void place_values(igd_net* net) {
   int64_t panel = 0;
   for (const Operation& op : net->ops) {
     net->gathers = net->gathers || !op.dense.tiles.empty();
-    if (net->products == 6) panel = std::max(panel, std::max<int64_t>(op.weights.taps * op.weights.in_blocks, 4) * 6 * kTile);
+    if (net->products == 6) {
+      // Forwards and, with the blocks exchanged, backwards.
+      const int64_t steps = op.weights.taps * std::max(op.weights.in_blocks, op.weights.out_blocks);
+      panel = std::max(panel, std::max<int64_t>(steps, 4) * 6 * kTile);
+    }
   }
   net->work_slabs.size((net->gathers ? kGathered : 0) + panel + kLanes);
 }
@@ -1556,7 +1713,7 @@ igd_status igd_net_forward(igd_net* net, int from, int to, int64_t n, const floa
   made->from = from;
   made->to = to;
   made->n = n;
-  const igd_status done = igd::forward_many(net, from, to, n, images, y, made.get());
+  const igd_status done = igd::forward(net, from, to, n, images, y, made.get());
   if (done == IGD_OK) *tape = made.release();
   return done;
 }
@@ -1633,9 +1790,11 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
     }
   });
   const Value& v = net->values[static_cast<size_t>(tape->to)];
+  const igd::Images x = {nullptr, stride_n, stride_c, stride_h, stride_w};
+  const int64_t many = igd::side_by_side(net, tape->from, tape->to, tape->n);
   std::atomic<bool> failed{false};
-  igd::each_group(static_cast<int64_t>(tape->slabs.size()),
-                  igd::work_between(net, tape->from, tape->to, tape->n), [&](int64_t g, int workers) {
+  igd::each_group((many + igd::kRows - 1) / igd::kRows, igd::work_between(net, tape->from, tape->to, many),
+                  [&](int64_t g, int workers) {
                     igd::Slab gradients(&net->gradient_slabs);
                     if (gradients.get() == nullptr) {
                       failed.store(true);
@@ -1651,10 +1810,16 @@ igd_status igd_net_backward(const igd_tape* tape, const float* grad_y, float* gr
                                          tape->to,
                                          tape->slabs[static_cast<size_t>(g)]};
                     igd::Backward(p, gradients.get())
-                        .run(grad_y + g * igd::kRows * v.h * v.w * v.c, grad_x + g * igd::kRows * stride_n,
-                             {nullptr, stride_n, stride_c, stride_h, stride_w});
+                        .run(grad_y + g * igd::kRows * v.h * v.w * v.c, grad_x + g * igd::kRows * stride_n, x);
                   });
-  return failed.load() ? igd::fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory") : IGD_OK;
+  if (failed.load()) return igd::fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory");
+  const int64_t parts = (tape->n - many + igd::kFewAtOnce - 1) / igd::kFewAtOnce;
+  for (int64_t part = 0; part < parts; ++part) {
+    const int64_t begin = many + (tape->n - many) * part / parts, end = many + (tape->n - many) * (part + 1) / parts;
+    const igd_status status = igd::backward_few(tape, begin, end - begin, grad_y, grad_x, x);
+    if (status != IGD_OK) return status;
+  }
+  return IGD_OK;
 }
 
 void igd_tape_free(igd_tape* tape) { delete tape; }

@@ -112,6 +112,7 @@ struct Value {
                             // [image 16] words of a bit per channel; a pool's choices, [pixel][block][image 16][32] bytes
   int64_t reused_at = 0;  // elements, in a slab whose places are used again
   int64_t single_at = 0;  // elements, in a slab of one image
+  int64_t single_gradient_at = 0;  // elements, in a slab of one image's gradients
   int64_t positions = 0;  // padded positions of the single layout
 };
 
@@ -151,6 +152,7 @@ struct Operation {
   BatchPlan backward;
   SinglePlan single;
   SinglePlan dense;  // fewer tiles, after a copy; no tiles where that gains nothing
+  std::vector<SinglePlan> single_backward;
 };
 
 // Reusable memory of one size. Thread-safe.
@@ -177,6 +179,9 @@ BatchPlan plan_batch(const Value& in, const Value& out, const Window& window, in
 // From the output's pixels back to the input's.
 BatchPlan plan_backward(const Value& in, const Value& out, const Window& window, int products, bool patches = false);
 SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products);
+// From the output's pixels back to the input's: one plan for each place of a pixel in the window's steps, as these have
+// taps of their own (with stride 2, four).
+std::vector<SinglePlan> plan_single_backward(const Value& in, const Value& out, const Window& window, int products);
 SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, int products, const SinglePlan& single);
 // Packed weights of the kernel of pixels, arranged for the window.
 Weights pair_weights(const Weights& weights, const Value& in, const Value& out, const Window& window, int products);

@@ -386,13 +386,13 @@ inline void product(const Bf16* a, int64_t row_step, const Bf16* b, int rows, fl
 // are; kFirst, kSecond: of the two pixels.
 template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves>
 inline void accumulate(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step, int64_t plane,
-                       const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count, int rows,
-                       float (*sums)[256]) {
+                       const Bf16* weights, int64_t in_blocks, const Tap* taps, int32_t tap_count, int32_t all_taps,
+                       int rows, float (*sums)[256]) {
   constexpr int64_t kStep = 2 * kPlanes<kNet> * kTile;
   memset(sums, 0, 4 * sizeof(*sums));
-  const Bf16* b = weights;
   for (int64_t i = 0; i < in_blocks; ++i) {
-    for (int32_t t = 0; t < tap_count; ++t, b += kStep) {
+    for (int32_t t = 0; t < tap_count; ++t) {
+      const Bf16* b = weights + (i * all_taps + taps[t].tap) * kStep;
       for (int m = 0; m < kPixels; ++m) {
         const Bf16* high = (m == 0 ? in0 + taps[t].first : in1 + taps[t].second) + i * block_step;
         const int64_t planes = m == 0 ? kPlanes<kFirst> : kPlanes<kSecond>;
@@ -470,11 +470,13 @@ struct Finish {
 
 template <int kProducts, int kHalves>
 inline void finish_row(const float* low, const float* high, const Finish& f, Bf16* out, const Bf16* addend,
-                       const Bf16* /*mask*/, int64_t plane) {
-  static const float zeros[16] = {};
-  Row r = row_floats(low, kHalves > 1 ? high : zeros) + f.bias;
+                       const uint32_t* mask, uint32_t* positive, int64_t plane) {
+  Row r = row_floats(low, high) + f.bias;
   if (addend != nullptr) r = r + row_read<kProducts>(addend, plane);
+  if (kHalves == 1) r = row_low(r);
   if (f.relu) r = row_relu(r);
+  if (positive != nullptr) *positive = row_positive(r);
+  if (mask != nullptr) r = row_keep(r, *mask);
   row_write<kProducts>(r, out, plane);
 }
 
@@ -506,8 +508,8 @@ void rows_map(const RowsMap& t) {
     r = r + shift;
     if (t.addend != nullptr) r = r + row_read<kProducts>(t.addend + at, plane);
     if (t.relu) r = row_relu(r);
-    if (t.positive != nullptr) t.positive[i] = row_positive(r);
-    if (t.mask != nullptr) r = row_keep(r, t.mask[i]);
+    if (t.positive != nullptr) t.positive[i * t.sign_step] = row_positive(r);
+    if (t.mask != nullptr) r = row_keep(r, t.mask[i * t.sign_step]);
     row_write<kProducts>(r, t.out + at, plane);
   }
 }

@@ -36,10 +36,12 @@ struct Tap {
   int32_t halves;
 };
 
-// 16 neighbouring positions: the source position of the first, and the destination positions (-1: none).
+// 16 neighbouring positions: the source position of the first, and the destination positions (-1: none), with the numbers
+// of these pixels in their map.
 struct PositionTile {
   int32_t source;
   int32_t to[kRows];
+  int32_t pixel[kRows];
 };
 
 // Packed weights of one output block: [in block][tap][plane][half 2][pair 16][out 16][2].
@@ -79,8 +81,10 @@ struct BatchConv {
 struct SingleImage {
   const Bf16* in;
   Bf16* out;
-  const Bf16* addend;  // or NULL
-  int products;        // the network's, or fewer: only those of the first parts, the further planes being unused
+  const Bf16* addend;    // or NULL
+  const uint32_t* mask;  // as in BatchConv, of this image: every 16th word; or NULL
+  uint32_t* positive;    // likewise
+  int products;          // the network's, or fewer: only those of the first parts, the further planes being unused
 };
 
 // The same on one image, or on two at a time, the one of more products first.
@@ -91,9 +95,12 @@ struct SingleConv {
   const PositionTile* tiles;
   int64_t tile_count;
   const Tap* taps;
-  int32_t tap_count;
+  int32_t tap_count;   // of these
+  int32_t all_taps;    // of the weights; all of them come in order, some of them do not read `floats`
   int64_t in_positions;
   int64_t out_at;  // element of the block's first position
+  int64_t block;
+  int64_t out_blocks;
   int64_t stride;
   bool relu;
   // The same weights as floats, [in block][tap][half 2][pair 16][even inputs: out 16][odd inputs: out 16], or NULL; and
@@ -114,8 +121,9 @@ struct RowsMap {
   const Bf16* in;
   Bf16* out;
   const Bf16* addend;
-  const uint32_t* mask;  // [row], bits as in BatchConv; or NULL
-  uint32_t* positive;    // [row] or NULL
+  const uint32_t* mask;  // bits of a row as in BatchConv; or NULL
+  uint32_t* positive;    // or NULL
+  int64_t sign_step;     // words from a row's bits to the next row's
   const float* scale;  // [32] or NULL
   const float* shift;  // [32] or NULL
   RowLayout layout;

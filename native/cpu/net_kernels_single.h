@@ -75,7 +75,7 @@ inline void prefetch_lines(const Bf16* at, int64_t ahead) {
 template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves, bool kSplit>
 inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step,
                               const WeightPass& weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
-                              float (*sums)[256]) {
+                              int32_t all_taps, float (*sums)[256]) {
   static_assert(kFirst >= kSecond && (!kSplit || kFirst == 6), "the tile with more products comes first");
   constexpr int64_t kStep = 2 * kPlanes<kNet> * kTile;
   constexpr int64_t plane = kLanes;
@@ -99,7 +99,8 @@ inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_st
     for (int32_t t = 0; t < tap_count; ++t, ++at) {
       const Bf16* a0 = in0 + taps[t].first;
       const Bf16* a1 = in1 + taps[t].second;
-      const Bf16* b = kSplit ? weights.panel + (at & weights.panel_mask) * kStep : weights.packed + at * kStep;
+      const Bf16* b = kSplit ? weights.panel + (at & weights.panel_mask) * kStep
+                             : weights.packed + (i * all_taps + taps[t].tap) * kStep;
       const int64_t next = at + kSplitAhead;
       const float* from = weights.floats + next * 2 * kTile;
       Bf16* to = weights.panel + (next & weights.panel_mask) * kStep;
@@ -294,9 +295,9 @@ constexpr bool kSplits = true;
 template <int kNet, int kFirst, int kSecond, int kPixels, int kHalves, bool>
 inline void accumulate_single(const Bf16* in0, const Bf16* in1, int64_t block_step, int64_t row_step,
                               const WeightPass& weights, int64_t in_blocks, const Tap* taps, int32_t tap_count,
-                              float (*sums)[256]) {
+                              int32_t all_taps, float (*sums)[256]) {
   accumulate<kNet, kFirst, kSecond, kPixels, kHalves>(in0, in1, block_step, row_step, kLanes, weights.packed, in_blocks,
-                                                      taps, tap_count, kRows, sums);
+                                                      taps, tap_count, all_taps, kRows, sums);
 }
 
 template <int kProducts>
@@ -307,7 +308,7 @@ inline void accumulate_two(const Bf16* in, int64_t block_step, int64_t row_step,
     accumulate<kProducts, kProducts, kProducts, 1, 2>(
         in, in, block_step, row_step, kLanes,
         weights.packed + block * tap_count * in_blocks * 2 * kPlanes<kProducts> * kTile, in_blocks, taps, tap_count,
-        kRows, more);
+        tap_count, kRows, more);
     memcpy(sums[2 * block], more, 2 * sizeof(*sums));
   }
 }
@@ -331,10 +332,12 @@ inline void accumulate_pass(const SingleConv& t, const TilePass& pass) {
   const int64_t row_step = t.stride * kPosition;
   if (pass.split) {
     accumulate_single<kNet, kFirst, kSecond, kPixels, kHalves, kSplits && kFirst == 6>(
-        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, pass.sums);
+        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, t.all_taps,
+        pass.sums);
   } else {
     accumulate_single<kNet, kFirst, kSecond, kPixels, kHalves, false>(
-        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, pass.sums);
+        pass.in[0], pass.in[1], block_step, row_step, pass.weights, t.weights.in_blocks, t.taps, t.tap_count, t.all_taps,
+        pass.sums);
   }
 }
 
@@ -367,8 +370,11 @@ inline void finish_rows(const SingleConv& t, const SingleImage& image, const Pos
   for (int r = 0; r < kRows; ++r) {
     if (tile.to[r] < 0) continue;
     const int64_t row = t.out_at + block * t.out_step + tile.to[r] * kPosition;
+    const int64_t sign = (tile.pixel[r] * t.out_blocks + t.block + block) * kRows;
     finish_row<kProducts, kHalves>(sums[0] + r * 16, sums[1] + r * 16, f, image.out + row,
-                                   image.addend == nullptr ? nullptr : image.addend + row, nullptr, kLanes);
+                                   image.addend == nullptr ? nullptr : image.addend + row,
+                                   image.mask == nullptr ? nullptr : image.mask + sign,
+                                   image.positive == nullptr ? nullptr : image.positive + sign, kLanes);
   }
 }
 
@@ -396,8 +402,8 @@ template <int kNet, int kHalves>
 void conv_single_halves(const SingleConv& t) {
   constexpr int64_t kPosition = kPlanes<kNet> * kLanes;
   const Finish f = finish_of(t.weights, t.relu);
-  alignas(64) float sums[4][256];
-  const bool floats = kSplits && kNet == 6 && t.floats != nullptr;
+  alignas(64) float sums[4][256] = {};
+  const bool floats = kSplits && kNet == 6 && t.floats != nullptr && t.tap_count == t.all_taps;
   bool split = floats && !t.panel_filled;
   if (split && t.images[0].products < kNet) {
     fill_panel(t);
@@ -433,7 +439,7 @@ void conv_single_two(const SingleConv& t) {
     accumulate_two<kProducts>(t.images[0].in + t.tiles[i].source * kPosition, t.in_positions * kPosition, t.stride * kPosition,
                               weights, t.weights.in_blocks, t.taps, t.tap_count, sums);
     BlockWeights second = t.weights;
-    second.bias += kLanes;
+    if (second.bias != nullptr) second.bias += kLanes;
     finish_rows<kProducts, kProducts, 2>(t, t.images[0], t.tiles[i], 0, finish_of(t.weights, t.relu), sums);
     finish_rows<kProducts, kProducts, 2>(t, t.images[0], t.tiles[i], 1, finish_of(second, t.relu), sums + 2);
   }

@@ -164,10 +164,19 @@ BatchPlan plan_backward(const Value& in, const Value& out, const Window& window,
                      });
 }
 
+namespace {
+
+// Row r of a tile becomes pixel (y, x) of a map, or none where x < 0.
+void set_row(PositionTile* tile, int64_t r, const Value& map, int64_t y, int64_t x) {
+  tile->to[r] = x < 0 ? -1 : static_cast<int32_t>((y + 1) * (map.columns + 2) + x + 1);
+  tile->pixel[r] = x < 0 ? 0 : static_cast<int32_t>(y * map.columns + x);
+}
+
+}  // namespace
+
 SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products) {
   SinglePlan plan;
-  const int64_t width = in.columns + 2;  // of the bordered maps
-  const int64_t out_width = out.columns + 2;
+  const int64_t width = in.columns + 2;  // of the bordered map
   plan.step = window.step;
   for (int64_t t = 0; t < window.taps(); ++t) {
     const int64_t at = (t / window.columns + 1 - window.padding) * width + t % window.columns + 1 + window.first;
@@ -188,9 +197,7 @@ SinglePlan plan_single(const Value& in, const Value& out, const Window& window, 
         tile.source = static_cast<int32_t>(y * window.stride * width + x * window.step);
         for (int64_t r = 0; r < kRows; ++r) {
           // A pixel belongs to the first tile that has it.
-          tile.to[r] = x + r < i * kRows || x + r >= out.columns
-                           ? -1
-                           : static_cast<int32_t>((y + 1) * out_width + x + r + 1);
+          set_row(&tile, r, out, y, x + r < i * kRows || x + r >= out.columns ? -1 : x + r);
         }
         plan.tiles.push_back(tile);
       }
@@ -203,11 +210,57 @@ SinglePlan plan_single(const Value& in, const Value& out, const Window& window, 
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t y = (i * kRows + r) / line;
       const int64_t x = (i * kRows + r) % line;
-      tile.to[r] = y < out.h && x < out.columns ? static_cast<int32_t>((y + 1) * out_width + x + 1) : -1;
+      set_row(&tile, r, out, y, y < out.h && x < out.columns ? x : -1);
     }
     plan.tiles.push_back(tile);
   }
   return plan;
+}
+
+std::vector<SinglePlan> plan_single_backward(const Value& in, const Value& out, const Window& window, int products) {
+  std::vector<SinglePlan> plans;
+  const int64_t width = out.columns + 2;  // of the bordered map of gradients that is read
+  for (int64_t phase = 0; phase < window.stride * window.step; ++phase) {
+    const int64_t row = phase / window.step, column = phase % window.step;
+    const int64_t h = (in.h - row + window.stride - 1) / window.stride;
+    const int64_t w = (in.columns - column + window.step - 1) / window.step;
+    if (h < 1 || w < 1) continue;
+    SinglePlan plan;
+    for (int64_t t = 0; t < window.taps(); ++t) {
+      const int64_t y = row + window.padding - t / window.columns;
+      const int64_t x = column - window.first - t % window.columns;
+      if (y % window.stride != 0 || x % window.step != 0) continue;
+      if (window.source_halves[static_cast<size_t>(t % window.columns)] == 0) continue;
+      const int64_t at = (y / window.stride + 1) * width + x / window.step + 1;
+      const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
+      plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
+    }
+    const auto target = [&](PositionTile* tile, int64_t r, int64_t i, int64_t j) {
+      set_row(tile, r, in, window.stride * i + row, j < 0 ? -1 : window.step * j + column);
+    };
+    const int64_t per_row = (w + kRows - 1) / kRows;
+    const int64_t through = ((h - 1) * width + w + kRows - 1) / kRows;
+    const bool rows = per_row * h <= through && w >= kRows;
+    const int64_t tiles = rows ? per_row * h : through;
+    for (int64_t n = 0; n < tiles; ++n) {
+      PositionTile tile;
+      if (rows) {
+        const int64_t first = n % per_row * kRows;
+        const int64_t x = std::max<int64_t>(0, std::min(first, w - kRows));
+        tile.source = static_cast<int32_t>(n / per_row * width + x);
+        for (int64_t r = 0; r < kRows; ++r) target(&tile, r, n / per_row, x + r < first || x + r >= w ? -1 : x + r);
+      } else {
+        tile.source = static_cast<int32_t>(n * kRows);
+        for (int64_t r = 0; r < kRows; ++r) {
+          const int64_t y = (n * kRows + r) / width, x = (n * kRows + r) % width;
+          target(&tile, r, y, y < h && x < w ? x : -1);
+        }
+      }
+      plan.tiles.push_back(tile);
+    }
+    plans.push_back(std::move(plan));
+  }
+  return plans;
 }
 
 // The map is copied once per column of the kernel, shifted by it and cut to the output's width (and with stride 2
@@ -252,8 +305,7 @@ SinglePlan plan_dense(const Value& in, const Value& out, const Window& window, i
     tile.source = static_cast<int32_t>(i * kRows);
     for (int64_t r = 0; r < kRows; ++r) {
       const int64_t p = i * kRows + r;
-      tile.to[r] = p < pixels ? static_cast<int32_t>((p / out.columns + 1) * (out.columns + 2) + p % out.columns + 1)
-                              : -1;
+      set_row(&tile, r, out, p / out.columns, p < pixels ? p % out.columns : -1);
     }
     plan.tiles.push_back(tile);
   }

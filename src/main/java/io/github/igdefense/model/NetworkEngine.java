@@ -29,12 +29,6 @@ final class NetworkEngine implements AutoCloseable {
   static final String PROPERTY = "igd.engine";
 
   /**
-   * From this many images on, forward and backward passes run natively; gradients of fewer are
-   * faster through libtorch, as the engine computes them for 16 images side by side.
-   */
-  static final int RECORDED_IMAGES = 5;
-
-  /**
    * The layers as the engine takes them.
    *
    * @param scale of the input [C], or null

@@ -509,7 +509,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    */
   public Recording recordPrefix(Tensor x, MaskableLayer layer) {
     checkInput(x);
-    if (engine != null && x.size(0) >= NetworkEngine.RECORDED_IMAGES) {
+    if (engine != null) {
       CompiledNet.Recording recording = engine.record(x, layer.stage() + 1);
       if (recording != null) {
         return Recording.of(recording, dtype.scalarType());

@@ -103,7 +103,7 @@ class Float32PrecisionTest {
     try (StagedNetwork exact = exact("rn18", state);
         StagedNetwork high = build("rn18", state, Engine.NATIVE, Float32Precision.HIGH);
         PointerScope scope = new PointerScope()) {
-      Tensor x = images(NetworkEngine.RECORDED_IMAGES);
+      Tensor x = images(5);
       double[] expected =
           Tensors.toDoubles(exact.lossGradient(Tensors.to(x, Dtype.FLOAT64), sum).gradient());
       assertThat(distance(expected, Tensors.toDoubles(high.lossGradient(x, sum).gradient())))
