@@ -1206,7 +1206,7 @@ void unpack_transposed(igd_net* net) {
   }
 }
 
-// Images [first, first + n) of a tape in the single layout: all of them with each operation, so that weights are read once.
+// Images [first, first + n) of a tape in the single layout, in the order of forward_few().
 igd_status backward_few(const igd_tape* tape, int64_t first, int64_t n, const float* grad_y, float* grad_x,
                         const Images& x) {
   igd_net* net = tape->net;
@@ -1235,24 +1235,40 @@ igd_status backward_few(const igd_tape* tape, int64_t first, int64_t n, const fl
     work.emplace_back(new Slab(&net->work_slabs));
     if (work.back()->get() == nullptr) return fail(IGD_OUT_OF_MEMORY, "igd_net_backward: no memory");
   }
-  for (int i = last.producer; i > begin; --i) {
+  std::vector<SingleImage> maps;
+  // Operation i on images [from, to).
+  const auto step = [&](int i, int64_t from, int64_t to) {
     const Operation& op = net->ops[static_cast<size_t>(i)];
-    if (op.kind != Kind::kConv) {
-      for (int64_t k = 0; k < n; ++k) images[static_cast<size_t>(k)].step(i, grad_x + (first + k) * x.n, x);
-      continue;
-    }
-    std::vector<SingleImage> maps;
-    for (Backward& image : images) {
+    maps.clear();
+    for (int64_t k = from; k < to; ++k) {
+      Backward& image = images[static_cast<size_t>(k)];
+      if (op.kind != Kind::kConv) {
+        image.step(i, grad_x + (first + k) * x.n, x);
+        continue;
+      }
       const Planes planes = image.before(i);
       if (planes.in != nullptr) maps.push_back({planes.in, planes.out, planes.addend, planes.mask, nullptr, net->products});
     }
-    if (maps.empty()) continue;
+    if (maps.empty()) return;
     for (const SinglePlan& plan : op.single_backward) {
       conv_few({net, op.transposed, nullptr, false, plan, net->values[static_cast<size_t>(op.out)].positions,
-                net->values[static_cast<size_t>(op.in)].positions, workers_for_few(passes[0], op, n)},
-               maps.data(), n, work);
+                net->values[static_cast<size_t>(op.in)].positions, workers_for_few(passes[0], op, to - from)},
+               maps.data(), to - from, work);
     }
-    for (Backward& image : images) image.after(i);
+    for (int64_t k = from; k < to; ++k) images[static_cast<size_t>(k)].after(i);
+  };
+  for (int i = last.producer; i > begin;) {
+    const auto alone = [&](int op) { return passes[0].workers == 1 && one_by_one(net, net->ops[static_cast<size_t>(op)]); };
+    int until = i - 1;
+    if (!alone(i)) {
+      step(i, 0, n);
+    } else {
+      while (until > begin && alone(until)) --until;
+      for (int64_t k = 0; k < n; ++k) {
+        for (int op = i; op > until; --op) step(op, k, k + 1);
+      }
+    }
+    i = until;
   }
   for (int64_t k = 0; k < n; ++k) images[static_cast<size_t>(k)].end(grad_x + (first + k) * x.n, x);
   return IGD_OK;
