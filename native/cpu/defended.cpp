@@ -36,7 +36,6 @@ struct igd_defended {
   std::vector<uint8_t> no_mask;  // for an interior layer, where the head kernel only pools and multiplies
   bool penultimate() const { return layer == last; }
   bool smoothed() const { return sigma > 0; }
-  bool joint() const { return noisy_net == net; }  // clean and noisy images in one batch
 };
 
 namespace igd {
@@ -264,8 +263,6 @@ igd_status run(const igd_defended& d, int64_t n, const float* x, const Places& p
   igd_status status;
   if (!d.smoothed()) {
     status = forward(d.net, 0, d.layer, n, x, maps);
-  } else if (d.joint()) {
-    status = forward(d.net, 0, d.layer, p.rows, memory + p.images, maps);
   } else {
     status = igd_net_forward_coarse(d.net, d.noisy_net, 0, d.layer, p.rows, p.first, memory + p.images, d.pixels, d.plane,
                                     d.columns, 1, maps);

@@ -657,7 +657,6 @@ void conv_few(const FewConv& conv, const SingleImage* images, int64_t n, const s
                          static_cast<int32_t>(plan.taps.size()),
                          static_cast<int32_t>(w.taps),
                          dense ? plan.positions : conv.in_positions,
-                         block * conv.out_positions * position,
                          block,
                          w.out_blocks,
                          plan.step,
@@ -1779,6 +1778,7 @@ igd_status igd_net_forward_coarse(igd_net* net, igd_net* coarse_net, int from, i
   }
   igd::Inputs inputs;
   inputs.x = {x, stride_n, stride_c, stride_h, stride_w};
+  if (coarse_net == net) return igd::forward(net, from, to, n, inputs, y);
   const int64_t fine = n - coarse;
   if (fine > 0 && coarse > 0 && n <= igd::kSingleImages && net->products == 6 && coarse_net->products < 6 &&
       igd::shares_layers(net, coarse_net)) {

@@ -98,7 +98,6 @@ struct SingleConv {
   int32_t tap_count;   // of these
   int32_t all_taps;    // of the weights; all of them come in order, some of them do not read `floats`
   int64_t in_positions;
-  int64_t out_at;  // element of the block's first position
   int64_t block;
   int64_t out_blocks;
   int64_t stride;
@@ -110,10 +109,10 @@ struct SingleConv {
   Bf16* panel;
   bool panel_filled;
   bool panel_kept;
-  // This output block and the next, both wide, whose places are `out_step` elements apart; their weights follow each
-  // other. Best for one tile; the panel needs room for 4 steps only.
+  // This output block and the next, both wide; their weights follow each other. Best for one tile; the panel needs room
+  // for 4 steps only.
   bool two;
-  int64_t out_step;
+  int64_t out_step;  // elements from an output block's first position to the next one's
 };
 
 // out = mask(relu(in * scale + shift + addend)) on `rows` rows of one block.

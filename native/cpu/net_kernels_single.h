@@ -369,7 +369,7 @@ inline void finish_rows(const SingleConv& t, const SingleImage& image, const Pos
   constexpr int64_t kPosition = kPlanes<kNet> * kLanes;
   for (int r = 0; r < kRows; ++r) {
     if (tile.to[r] < 0) continue;
-    const int64_t row = t.out_at + block * t.out_step + tile.to[r] * kPosition;
+    const int64_t row = (t.block + block) * t.out_step + tile.to[r] * kPosition;
     const int64_t sign = (tile.pixel[r] * t.out_blocks + t.block + block) * kRows;
     finish_row<kProducts, kHalves>(sums[0] + r * 16, sums[1] + r * 16, f, image.out + row,
                                    image.addend == nullptr ? nullptr : image.addend + row,

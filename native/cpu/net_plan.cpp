@@ -172,6 +172,40 @@ void set_row(PositionTile* tile, int64_t r, const Value& map, int64_t y, int64_t
   tile->pixel[r] = x < 0 ? 0 : static_cast<int32_t>(y * map.columns + x);
 }
 
+// Tiles of h x w pixels whose sources are `step` positions apart in a row, and `row` from row to row. set(tile, r, y, x): row r is
+// pixel (y, x), or none where x < 0.
+// Either tiles of neighbouring pixels of one row, the last one reaching back (or, in a row shorter than a tile, on),
+// or tiles that run through the border into the next row, if it begins a whole number of steps on; whichever are fewer.
+// `short_rows`: the first also for rows shorter than a tile.
+template <typename F>
+void add_tiles(SinglePlan* plan, int64_t h, int64_t w, int64_t row, int64_t step, bool short_rows, const F& set) {
+  const int64_t per_row = (w + kRows - 1) / kRows;
+  const int64_t line = row / step;  // steps from a row to the next
+  const bool runs = row % step == 0 && line >= w;
+  const int64_t through = ((h - 1) * line + w + kRows - 1) / kRows;
+  PositionTile tile;
+  if (!runs || (per_row * h <= through && (w >= kRows || short_rows))) {
+    for (int64_t y = 0; y < h; ++y) {
+      for (int64_t i = 0; i < per_row; ++i) {
+        const int64_t x = std::max<int64_t>(0, std::min(i * kRows, w - kRows));
+        tile.source = static_cast<int32_t>(y * row + x * step);
+        // A pixel belongs to the first tile that has it.
+        for (int64_t r = 0; r < kRows; ++r) set(&tile, r, y, x + r < i * kRows || x + r >= w ? -1 : x + r);
+        plan->tiles.push_back(tile);
+      }
+    }
+    return;
+  }
+  for (int64_t i = 0; i < through; ++i) {
+    tile.source = static_cast<int32_t>(i * kRows * step);
+    for (int64_t r = 0; r < kRows; ++r) {
+      const int64_t y = (i * kRows + r) / line, x = (i * kRows + r) % line;
+      set(&tile, r, y, y < h && x < w ? x : -1);
+    }
+    plan->tiles.push_back(tile);
+  }
+}
+
 }  // namespace
 
 SinglePlan plan_single(const Value& in, const Value& out, const Window& window, int products) {
@@ -183,37 +217,8 @@ SinglePlan plan_single(const Value& in, const Value& out, const Window& window, 
     const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
     plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
   }
-  // Either tiles of neighbouring pixels of one row, the last one reaching back (or, in a row shorter than a tile, on),
-  // or tiles that run through the border into the next row, if it begins a whole number of steps on; whichever are fewer.
-  const int64_t per_row = (out.columns + kRows - 1) / kRows;
-  const int64_t line = window.stride * width / window.step;  // steps from a row to the next
-  const bool runs = window.stride * width % window.step == 0 && line >= out.columns;
-  const int64_t through = ((out.h - 1) * line + out.columns + kRows - 1) / kRows;
-  if (!runs || (per_row * out.h <= through && (out.columns >= kRows || window.stride != window.step))) {
-    for (int64_t y = 0; y < out.h; ++y) {
-      for (int64_t i = 0; i < per_row; ++i) {
-        const int64_t x = std::max<int64_t>(0, std::min(i * kRows, out.columns - kRows));
-        PositionTile tile;
-        tile.source = static_cast<int32_t>(y * window.stride * width + x * window.step);
-        for (int64_t r = 0; r < kRows; ++r) {
-          // A pixel belongs to the first tile that has it.
-          set_row(&tile, r, out, y, x + r < i * kRows || x + r >= out.columns ? -1 : x + r);
-        }
-        plan.tiles.push_back(tile);
-      }
-    }
-    return plan;
-  }
-  for (int64_t i = 0; i < through; ++i) {
-    PositionTile tile;
-    tile.source = static_cast<int32_t>(i * kRows * window.step);
-    for (int64_t r = 0; r < kRows; ++r) {
-      const int64_t y = (i * kRows + r) / line;
-      const int64_t x = (i * kRows + r) % line;
-      set_row(&tile, r, out, y, y < out.h && x < out.columns ? x : -1);
-    }
-    plan.tiles.push_back(tile);
-  }
+  add_tiles(&plan, out.h, out.columns, window.stride * width, window.step, window.stride != window.step,
+            [&](PositionTile* tile, int64_t r, int64_t y, int64_t x) { set_row(tile, r, out, y, x); });
   return plan;
 }
 
@@ -235,29 +240,9 @@ std::vector<SinglePlan> plan_single_backward(const Value& in, const Value& out, 
       const int32_t offset = static_cast<int32_t>(at * planes_of(products) * kLanes);
       plan.taps.push_back({static_cast<int32_t>(t), offset, offset, 3});
     }
-    const auto target = [&](PositionTile* tile, int64_t r, int64_t i, int64_t j) {
+    add_tiles(&plan, h, w, width, 1, false, [&](PositionTile* tile, int64_t r, int64_t i, int64_t j) {
       set_row(tile, r, in, window.stride * i + row, j < 0 ? -1 : window.step * j + column);
-    };
-    const int64_t per_row = (w + kRows - 1) / kRows;
-    const int64_t through = ((h - 1) * width + w + kRows - 1) / kRows;
-    const bool rows = per_row * h <= through && w >= kRows;
-    const int64_t tiles = rows ? per_row * h : through;
-    for (int64_t n = 0; n < tiles; ++n) {
-      PositionTile tile;
-      if (rows) {
-        const int64_t first = n % per_row * kRows;
-        const int64_t x = std::max<int64_t>(0, std::min(first, w - kRows));
-        tile.source = static_cast<int32_t>(n / per_row * width + x);
-        for (int64_t r = 0; r < kRows; ++r) target(&tile, r, n / per_row, x + r < first || x + r >= w ? -1 : x + r);
-      } else {
-        tile.source = static_cast<int32_t>(n * kRows);
-        for (int64_t r = 0; r < kRows; ++r) {
-          const int64_t y = (n * kRows + r) / width, x = (n * kRows + r) % width;
-          target(&tile, r, y, y < h && x < w ? x : -1);
-        }
-      }
-      plan.tiles.push_back(tile);
-    }
+    });
     plans.push_back(std::move(plan));
   }
   return plans;

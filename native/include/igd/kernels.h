@@ -309,7 +309,7 @@ IGD_API igd_status igd_net_forward_joined(igd_net* net, int from, int also, int 
                                           int64_t stride2_c, int64_t stride2_h, int64_t stride2_w, float* y);
 
 /* As igd_net_forward without a tape, the last `coarse` images (0..n) in the arithmetic of coarse_net: the same layers and
- * shapes with fewer products. Each image gets what its network would give it. A few images of one set of layers (the
+ * shapes with fewer products, or net. Each image gets what its network would give it. A few images of one set of layers (the
  * packed weights of coarse_net being the first parts of net's) share every reading of the weights. */
 IGD_API igd_status igd_net_forward_coarse(igd_net* net, igd_net* coarse_net, int from, int to, int64_t n,
                                           int64_t coarse, const float* x, int64_t stride_n, int64_t stride_c,

@@ -164,11 +164,7 @@ final class DefenseOptions {
     }
     StagedNetwork coarse = network.atFloat32Precision(pseudoLabelPrecision).orElse(null);
     if (coarse == null) {
-      new Output()
-          .warn(
-              "--pseudo-label-precision "
-                  + pseudoLabelPrecision
-                  + ": libtorch computes this model here, at highest precision");
+      ModelOptions.warnHighest("--pseudo-label-precision", pseudoLabelPrecision);
     }
     return coarse;
   }

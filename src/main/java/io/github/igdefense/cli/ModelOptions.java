@@ -108,13 +108,15 @@ final class ModelOptions {
     check(dtype, precision);
     StagedNetwork network = open(dtype, precision);
     if (precision != network.float32Precision()) {
-      new Output()
-          .warn(
-              "--float32-precision "
-                  + precision
-                  + ": libtorch computes this model here, at highest precision");
+      warnHighest("--float32-precision", precision);
     }
     return network;
+  }
+
+  /** Says that a precision asked for has no effect. */
+  static void warnHighest(String option, Float32Precision asked) {
+    new Output()
+        .warn(option + " " + asked + ": libtorch computes this model here, at highest precision");
   }
 
   /** The same in another type than {@code --dtype}, float32 at highest precision. */

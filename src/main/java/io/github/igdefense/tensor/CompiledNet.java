@@ -208,9 +208,7 @@ public final class CompiledNet implements AutoCloseable {
   }
 
   private Tensor run(int from, int to, Tensor x, long tape) {
-    if (closed) {
-      throw new IllegalStateException("the compiled network is closed");
-    }
+    checkOpen();
     Tensor floats = x.to(ScalarType.Float);
     Tensor y = empty(x.size(0), shapes[to]);
     Operands.check(
@@ -238,9 +236,7 @@ public final class CompiledNet implements AutoCloseable {
    * @return as {@link #forward}
    */
   public Tensor forwardJoined(int from, Tensor x, int also, Tensor x2, int to) {
-    if (closed) {
-      throw new IllegalStateException("the compiled network is closed");
-    }
+    checkOpen();
     return Tensors.scoped(
         () -> {
           Tensor a = x.to(ScalarType.Float);
@@ -277,9 +273,8 @@ public final class CompiledNet implements AutoCloseable {
    * @param images from 0 to N
    */
   public Tensor forwardWithCoarse(CompiledNet coarse, int from, int to, Tensor x, long images) {
-    if (closed || coarse.closed) {
-      throw new IllegalStateException("the compiled network is closed");
-    }
+    checkOpen();
+    coarse.checkOpen();
     return Tensors.scoped(
         () -> {
           Tensor floats = x.to(ScalarType.Float);
@@ -300,6 +295,12 @@ public final class CompiledNet implements AutoCloseable {
                   Tensors.address(y)));
           return y;
         });
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the compiled network is closed");
+    }
   }
 
   private static Tensor empty(long n, int[] shape) {
@@ -378,9 +379,7 @@ public final class CompiledNet implements AutoCloseable {
 
   /** The native network, for what is built upon it. */
   long handle() {
-    if (closed) {
-      throw new IllegalStateException("the compiled network is closed");
-    }
+    checkOpen();
     return handle;
   }
 
