@@ -169,25 +169,13 @@ final class Lanes {
    * @param report the loss to report where it is not the one differentiated; else null
    */
   Evaluation gradient(Tensor at, LogitLoss differentiated, LogitLoss report, Tensor into) {
-    Evaluation evaluation = null;
-    for (int s = 0; s < samples; s++) {
-      try (PointerScope scope = new PointerScope()) {
-        LossGradient pass = model.lossGradient(Tensors.to(at, model.dtype()), differentiated);
-        if (s == 0) {
-          into.copy_(pass.gradient());
-        } else {
-          into.add_(pass.gradient());
-        }
-        if (s == samples - 1) {
-          evaluation =
-              evaluation(pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
-        }
-      }
-    }
-    if (samples > 1) {
-      try (PointerScope scope = new PointerScope()) {
-        into.div_(Tensors.scalar(samples));
-      }
+    Evaluation evaluation;
+    try (PointerScope scope = new PointerScope()) {
+      LossGradient pass =
+          model.meanLossGradient(Tensors.to(at, model.dtype()), differentiated, samples);
+      into.copy_(pass.gradient());
+      evaluation =
+          evaluation(pass.logits(), report == null ? pass.loss() : report.of(pass.logits()));
     }
     count(gradients, samples);
     count(queries, samples);

@@ -313,6 +313,18 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
         : Gradients.of(x, leaf -> plain(leaf, draws(leaf)).logits(), loss);
   }
 
+  /**
+   * The same over several draws. The clean images, which all draws share, go through the network
+   * forward and backward once: 20 evaluations cost 21 passes instead of 40.
+   */
+  @Override
+  public LossGradient meanLossGradient(Tensor x, LogitLoss loss, int samples) {
+    checkOpen();
+    return fused && smoothing.enabled() && samples > 1
+        ? MeanGradient.of(this, x, loss, samples)
+        : DifferentiableClassifier.super.meanLossGradient(x, loss, samples);
+  }
+
   @Override
   public ForwardPass record(Tensor x) {
     checkOpen();
@@ -342,9 +354,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       }
       Recording recording =
           network.recordPrefix(
-              smoothing.enabled()
-                  ? torch.cat(Tensors.vector(x.detach(), noisy(x.detach(), draws(x))), 0)
-                  : x,
+              smoothing.enabled() ? torch.cat(Tensors.vector(x.detach(), noisyImages(x)), 0) : x,
               layer);
       boolean done = false;
       try {
@@ -378,9 +388,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
           clean,
           head,
           origin,
-          gradLogits ->
-              FusedOps.maskedHeadBackward(
-                  gradLogits, head, clean, network.head().weight(), maskBits, temperature, own));
+          gradLogits -> headBackward(gradLogits, head, clean, own));
     }
   }
 
@@ -390,9 +398,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     ForwardPass noisy = null;
     boolean done = false;
     try (AutoGradMode off = new AutoGradMode(false)) {
-      noisy =
-          pseudoLabelNetwork.record(
-              Tensors.to(noisy(x.detach(), draws(x.detach())), pseudoLabelDtype()));
+      noisy = recordNoisy(noisyImages(x));
       Tensor clean = recording.activation();
       FusedOps.MaskedHead head = head(clean, mean(noisy.logits(), x.size(0)));
       MaskedHeadPass pass =
@@ -403,15 +409,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
               clean,
               head,
               Device.of(x),
-              gradLogits ->
-                  FusedOps.maskedHeadBackward(
-                      gradLogits,
-                      head,
-                      clean,
-                      network.head().weight(),
-                      maskBits,
-                      temperature,
-                      false));
+              gradLogits -> headBackward(gradLogits, head, clean, false));
       done = true;
       return pass;
     } finally {
@@ -424,10 +422,36 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     }
   }
 
-  private FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
+  /**
+   * The masked head in the kernel; {@code firstLogits} null to compute them from the activation.
+   */
+  FusedOps.MaskedHead head(Tensor activation, Tensor firstLogits) {
     LinearHead head = network.head();
     return FusedOps.maskedHead(
         activation, head.weight(), head.bias(), maskBits, temperature, firstLogits);
+  }
+
+  /** Its backward; {@code own}: it computed the first logits itself. */
+  FusedOps.MaskedHeadGradient headBackward(
+      Tensor gradLogits, FusedOps.MaskedHead head, Tensor activation, boolean own) {
+    return FusedOps.maskedHeadBackward(
+        gradLogits, head, activation, network.head().weight(), maskBits, temperature, own);
+  }
+
+  /** The next draw's images [N·n_s,C,H,W] of the network's type, detached. */
+  Tensor noisyImages(Tensor x) {
+    return Tensors.scoped(() -> noisy(x.detach(), draws(x.detach())));
+  }
+
+  /** The smoothed pass, recorded; of any number of noisy images. The caller closes it. */
+  ForwardPass recordNoisy(Tensor images) {
+    StagedNetwork first = pseudoLabelNetwork == null ? network : pseudoLabelNetwork;
+    return first.record(Tensors.to(images, first.dtype()));
+  }
+
+  /** The masked layer. */
+  MaskableLayer layer() {
+    return layer;
   }
 
   /**
@@ -480,7 +504,8 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
     return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
   }
 
-  private Tensor mean(Tensor logits, long images) {
+  /** z [N,K] of the logits [N·n_s,K] of a draw. */
+  Tensor mean(Tensor logits, long images) {
     return smoothing.samples() == 1
         ? logits
         : logits.view(images, smoothing.samples(), classCount()).mean(1);

@@ -1,7 +1,10 @@
 package io.github.igdefense.model;
 
+import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 
 /** A classifier that also gives the gradient of a loss with respect to its input. */
 public interface DifferentiableClassifier extends Classifier {
@@ -14,6 +17,39 @@ public interface DifferentiableClassifier extends Classifier {
    *     scope
    */
   LossGradient lossGradient(Tensor x, LogitLoss loss);
+
+  /**
+   * The mean gradient of several evaluations of the same images (expectation over transformation,
+   * Athalye et al. 2018). A random classifier draws as in that many calls of {@link #lossGradient};
+   * what the evaluations have in common may be computed once.
+   *
+   * @param x images [N,C,H,W]; not changed
+   * @param samples evaluations, at least 1
+   * @return logits and loss of the last evaluation and the mean of the gradients, which for more
+   *     than one of a bfloat16 classifier is float32; in the caller's scope
+   */
+  default LossGradient meanLossGradient(Tensor x, LogitLoss loss, int samples) {
+    if (samples == 1) {
+      return lossGradient(x, loss);
+    }
+    Tensor[] out = new Tensor[3];
+    Dtype type = dtype() == Dtype.FLOAT64 ? Dtype.FLOAT64 : Dtype.FLOAT32;
+    try (PointerScope scope = new PointerScope()) {
+      Tensor sum = Tensors.scoped(() -> Tensors.to(torch.zeros_like(x), type));
+      for (int s = 0; s < samples; s++) {
+        try (PointerScope inner = new PointerScope()) {
+          LossGradient pass = lossGradient(x, loss);
+          sum.add_(pass.gradient());
+          if (s == samples - 1) {
+            out[0] = Tensors.keep(pass.logits());
+            out[1] = Tensors.keep(pass.loss());
+          }
+        }
+      }
+      out[2] = Tensors.keep(sum.div_(Tensors.scalar(samples)));
+    }
+    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
+  }
 
   /**
    * One forward pass from which several gradients can be taken. Unless an implementation keeps the
