@@ -10,7 +10,6 @@ import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Rng;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -21,8 +20,6 @@ import picocli.CommandLine.Option;
 
 /** Several defended models of one base in one run: further rankings and noise levels. */
 final class DefendedModels {
-  private static final String RANDOM = "random";
-
   @Option(
       names = "--also-ranking",
       paramLabel = "LIST",
@@ -149,16 +146,15 @@ final class DefendedModels {
     return switch (origin) {
       case "loir" -> "LO-IR";
       case "cdir" -> "CD-IR";
-      case RANDOM -> "Random masks";
+      case RandomMasks.NAME -> "Random masks";
       default -> "IG-Defense";
     };
   }
 
   private static ClassMasks further(
       String text, MaskableLayer layer, int keep, StagedNetwork network) {
-    if (!Files.exists(Path.of(text)) && text.matches(RANDOM + "(:-?\\d{1,18})?")) {
-      long seed = text.equals(RANDOM) ? 0 : Long.parseLong(text.substring(RANDOM.length() + 1));
-      return ClassMasks.random(layer.name(), network.classCount(), layer.units(), keep, seed);
+    if (RandomMasks.named(text)) {
+      return RandomMasks.of(text, layer, network.classCount(), keep);
     }
     Ranking ranking =
         RankingFiles.read(Path.of(text), layer.name(), layer.units(), network.classCount());

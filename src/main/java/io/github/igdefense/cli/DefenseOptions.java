@@ -29,7 +29,8 @@ final class DefenseOptions {
   @Option(
       names = "--ranking",
       paramLabel = "DIR_OR_FILE",
-      description = "Importance ranking: turns the defense on.")
+      description =
+          "Importance ranking, or random or random:SEED for random masks: turns the defense on.")
   Path ranking;
 
   @Option(
@@ -142,7 +143,18 @@ final class DefenseOptions {
     return keep == null ? defaultKeep(target.units()) : keep;
   }
 
+  /** Whether the masks are random, and there is no ranking to read. */
+  boolean random() {
+    return ranking != null && RandomMasks.named(ranking.toString());
+  }
+
   Ranking ranking(StagedNetwork network) {
+    if (random()) {
+      throw new InputException(
+          "expected the file or folder of a ranking for --ranking here, got "
+              + ranking
+              + ": random masks have no ranking; make one with igd rank loir");
+    }
     MaskableLayer target = layer(network);
     return RankingFiles.read(ranking, target.name(), target.units(), network.classCount());
   }
@@ -296,7 +308,11 @@ final class DefenseOptions {
 
   /** The masks of the ranking, with warnings about it. */
   ClassMasks masks(StagedNetwork network, Output output) {
-    int units = keep(layer(network));
+    MaskableLayer target = layer(network);
+    int units = keep(target);
+    if (random()) {
+      return RandomMasks.of(ranking.toString(), target, network.classCount(), units);
+    }
     Ranking read = ranking(network);
     warnOfOtherModel(read, network, output);
     ClassMasks masks = ClassMasks.of(read, units);

@@ -252,7 +252,7 @@ final class EvalCommand implements Callable<Integer> {
     IgDefense first =
         defended && comparison.rows().get(1).classifier() instanceof IgDefense found ? found : null;
     boolean random = comparison.rows().stream().anyMatch(row -> !row.classifier().deterministic());
-    Ranking ranking = defended ? defense.ranking(network) : null;
+    Ranking ranking = defended && !defense.random() ? defense.ranking(network) : null;
     return reporting.comparison(
         "Adversarial robustness of " + network.architecture(),
         network,

@@ -145,6 +145,30 @@ class EvalFilesTest {
         .isEqualTo(json.get("classifiers").get(0).get("attack_details"));
   }
 
+  /** In a run of their own, so that rankings can be evaluated side by side. */
+  @Test
+  void randomMasksMayBeTheFirst() throws Exception {
+    List<Object> same = List.of("--attack", "fgsm", "--keep", 8, "--limit", 20);
+    List<Object> line = new ArrayList<>(same);
+    line.addAll(List.of("--ranking", rankings, "--also-ranking", "random:3", "--out", out));
+    CliRun both = eval(line.toArray());
+    assertThat(both.exitCode()).as("%s", both).isZero();
+    JsonNode second = CliRun.json(out.resolve("result.json")).get("classifiers").get(2);
+
+    Path other = folder.resolve("other");
+    line = new ArrayList<>(same);
+    line.addAll(List.of("--ranking", "random:3", "--out", other));
+    CliRun alone = eval(line.toArray());
+    assertThat(alone.exitCode()).as("%s", alone).isZero();
+    JsonNode json = CliRun.json(other.resolve("result.json"));
+    JsonNode found = json.get("classifiers").get(1);
+    for (String field : List.of("clean", "attacks", "transfer", "per_class_worst")) {
+      assertThat(found.get(field)).as(field).isEqualTo(second.get(field));
+    }
+    assertThat(json.get("ranking").isNull()).isTrue();
+    assertThat(json.get("provenance").get("ranking_file").asText()).isEqualTo("random:3");
+  }
+
   @Test
   void aCascadeIsOneColumnAndIndividualAttacksAreSeveral() throws Exception {
     CliRun run =
