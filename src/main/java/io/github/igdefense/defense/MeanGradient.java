@@ -35,10 +35,10 @@ final class MeanGradient {
   private final Tensor throughNoise;
   private final long images;
   private final int draws;
-  private Tensor logits;
-  private Tensor losses;
+  private final Tensor logits;
+  private final Tensor losses;
 
-  /** Sums in the innermost scope. */
+  /** Sums, logits and losses in the innermost scope. */
   private MeanGradient(IgDefense defense, Tensor x, LogitLoss loss, Tensor clean, Dtype type) {
     this.defense = defense;
     this.loss = loss;
@@ -48,6 +48,13 @@ final class MeanGradient {
     this.throughNoise = Tensors.scoped(() -> Tensors.to(torch.zeros_like(x), type));
     this.images = x.size(0);
     this.draws = defense.smoothing().samples();
+    this.logits = zeros(type, images, defense.classCount());
+    this.losses = zeros(type, images);
+  }
+
+  private Tensor zeros(Dtype type, long... shape) {
+    return Tensors.scoped(
+        () -> origin.move(torch.zeros(shape, Tensors.options(type.scalarType()))));
   }
 
   /**
@@ -67,11 +74,11 @@ final class MeanGradient {
       for (int done = 0; done < samples; done += together) {
         sums.add(x, Math.min(together, samples - done));
       }
-      out[0] = sums.logits;
-      out[1] = sums.losses;
       Tensor arriving = sums.gradActivation.div_(Tensors.scalar(samples));
       Tensor direct = recording.inputGradient(arriving.to(sums.clean.scalar_type()), false);
       Tensor mean = sums.throughNoise.div_(Tensors.scalar(samples)).add_(direct);
+      out[0] = Tensors.keep(sums.logits);
+      out[1] = Tensors.keep(sums.losses);
       out[2] = Tensors.keep(mean);
     }
     return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
@@ -112,10 +119,8 @@ final class MeanGradient {
           try (AutoGradMode on = new AutoGradMode(true)) {
             Tensor now = loss.of(leaf);
             gradLogits = Gradients.grad(now.sum(), leaf, null);
-            Tensors.free(logits);
-            Tensors.free(losses);
-            logits = Tensors.keep(leaf.detach());
-            losses = Tensors.keep(now.detach());
+            logits.copy_(leaf.detach());
+            losses.copy_(now.detach());
           }
           MaskedHeadGradient gradient = defense.headBackward(gradLogits, head, clean, false);
           gradActivation.add_(gradient.activation());

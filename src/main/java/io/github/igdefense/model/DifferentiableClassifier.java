@@ -27,8 +27,12 @@ public interface DifferentiableClassifier extends Classifier {
    * @param samples evaluations, at least 1
    * @return logits and loss of the last evaluation and the mean of the gradients, which for more
    *     than one of a bfloat16 classifier is float32; in the caller's scope
+   * @throws IllegalArgumentException for less than one evaluation
    */
   default LossGradient meanLossGradient(Tensor x, LogitLoss loss, int samples) {
+    if (samples < 1) {
+      throw new IllegalArgumentException("expected at least 1 evaluation, got " + samples);
+    }
     if (samples == 1) {
       return lossGradient(x, loss);
     }

@@ -1,6 +1,7 @@
 package io.github.igdefense.defense;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.igdefense.attack.LogitLosses;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
@@ -118,6 +119,9 @@ class MeanGradientTest {
       LossGradient found = defense.meanLossGradient(x, loss(3), 1);
       assertThat(Tensors.toDoubles(found.gradient()))
           .isEqualTo(Tensors.toDoubles(expected.gradient()));
+      assertThatThrownBy(() -> defense.meanLossGradient(x, loss(3), 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("at least 1 evaluation, got 0");
     }
   }
 
