@@ -13,6 +13,10 @@ import org.bytedeco.pytorch.global.torch;
  * batches stay full whatever state each image is in; the answers of one image do not depend on the
  * others.
  *
+ * <p>An image whose radius has come down to the tolerance leaves: a further success starts a
+ * bisection that is over at once, and nothing changes any more. So images that are wrong from the
+ * start cost a bisection, not all queries.
+ *
  * @param epsilon radius
  * @param queries allowed per image
  * @param tolerance of the bisection, as length of the perturbation in L2 before clipping
@@ -49,6 +53,7 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
     private final int[] block;
     private Tensor point;
     private Tensor signs;
+    private boolean settled;
 
     Search(Input input) {
       this.input = input;
@@ -59,7 +64,7 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
       this.dimensions = Math.toIntExact(x.numel() / n);
       this.length = Math.sqrt(dimensions);
       this.ball = lanes.type().bytes() == 4 ? (float) epsilon : epsilon;
-      this.clean = input.stops() ? x.clone() : x;
+      this.clean = x.clone();
       this.nearest = x.clone();
       this.directions = torch.ones_like(x);
       this.point = torch.empty_like(x);
@@ -80,7 +85,7 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
     }
 
     boolean narrowDown() {
-      int[] stay = visited.stay();
+      int[] stay = staying();
       if (stay == null) {
         return true;
       }
@@ -91,6 +96,22 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
       point = Rows.compact(point, stay);
       signs = Rows.compact(signs, stay);
       return true;
+    }
+
+    /** The positions of images that can still change, or null where no further one leaves. */
+    private int[] staying() {
+      int[] open = visited.stay();
+      if (!settled) {
+        return open;
+      }
+      settled = false;
+      int[] ids = lanes.ids();
+      boolean[] stays = new boolean[ids.length];
+      for (int j = 0; j < (open == null ? ids.length : open.length); j++) {
+        int row = open == null ? j : open[j];
+        stays[row] = radius[ids[row]] > tolerance;
+      }
+      return Rows.where(stays);
     }
 
     /** One query for every image. */
@@ -171,6 +192,7 @@ record RaysRun(double epsilon, int queries, double tolerance) implements SingleR
         for (int j : rows) {
           int id = ids[j];
           radius[id] = high[id];
+          settled |= radius[id] <= tolerance;
           distance[id] = sizes[j];
           inBall[j] = sizes[j] <= ball;
         }

@@ -155,4 +155,35 @@ class MinimumNormTest {
       }
     }
   }
+
+  /** Their radius comes down to the tolerance, and further queries would change nothing. */
+  @Test
+  void raysLeavesImagesThatAreWrongFromTheStart() {
+    labels[0] = 1 - labels[0];
+    labels[3] = 1 - labels[3];
+    try (AttackContext context = AttackContext.seeded(0).withSelection(PointSelection.ALL);
+        AttackResult some = new Rays(new Epsilon(.01), 300).run(model, x, labels, context);
+        AttackResult many = new Rays(new Epsilon(.01), 3000).run(model, x, labels, context)) {
+      double[] few = Tensors.toDoubles(some.best());
+      double[] all = Tensors.toDoubles(many.best());
+      for (int i : new int[] {0, 3}) {
+        assertThat(many.queries()[i]).isLessThan(300).isEqualTo(some.queries()[i]);
+        assertThat(many.bestLoss()[i]).isEqualTo(some.bestLoss()[i]).isBetween(-1e-3, 0.0);
+        assertThat(Arrays.copyOfRange(all, i * D, (i + 1) * D))
+            .isEqualTo(Arrays.copyOfRange(few, i * D, (i + 1) * D));
+      }
+      for (int i : new int[] {1, 2, 4}) {
+        assertThat(many.queries()[i]).isEqualTo(3000);
+        try (AttackResult alone =
+            new Rays(new Epsilon(.01), 3000)
+                .run(model, x.narrow(0, i, 1), new long[] {labels[i]}, context)) {
+          assertThat(alone.bestLoss()[0])
+              .as("not moved by the others' leaving")
+              .isEqualTo(many.bestLoss()[i]);
+          assertThat(Tensors.toDoubles(alone.best()))
+              .isEqualTo(Arrays.copyOfRange(all, i * D, (i + 1) * D));
+        }
+      }
+    }
+  }
 }
