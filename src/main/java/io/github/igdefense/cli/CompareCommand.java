@@ -236,6 +236,7 @@ final class CompareCommand implements Callable<Integer> {
 
   private void check() {
     files.check();
+    defense.refuseRandom();
     if (worstCase && attack != null) {
       throw new InputException(
           "expected either --worst-case, whose attacks are fixed, or --attack, got both");

@@ -148,13 +148,19 @@ final class DefenseOptions {
     return ranking != null && RandomMasks.named(ranking.toString());
   }
 
-  Ranking ranking(StagedNetwork network) {
+  /** Refuses random masks where a ranking itself is needed; called before anything is computed. */
+  void refuseRandom() {
     if (random()) {
       throw new InputException(
           "expected the file or folder of a ranking for --ranking here, got "
               + ranking
-              + ": random masks have no ranking; make one with igd rank loir");
+              + ": random masks have no ranking (igd eval, attack, predict and corruptions take"
+              + " them, igd compare by --with random); make one with igd rank loir");
     }
+  }
+
+  Ranking ranking(StagedNetwork network) {
+    refuseRandom();
     MaskableLayer target = layer(network);
     return RankingFiles.read(ranking, target.name(), target.units(), network.classCount());
   }

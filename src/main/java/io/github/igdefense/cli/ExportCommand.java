@@ -71,6 +71,7 @@ final class ExportCommand implements Callable<Integer> {
       throw new InputException(
           "igd export needs --ranking DIR_OR_FILE (make one with igd rank loir)");
     }
+    defense.refuseRandom();
     ModelOptions.check(model.dtype, model.precision);
     defense.checkPseudoLabels(model, defense.smoothing().enabled());
     if (model.torchscript.chosen(model.arch, model.checkpoint)) {

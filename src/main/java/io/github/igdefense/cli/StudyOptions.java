@@ -104,6 +104,7 @@ final class StudyOptions {
     new RepeatedEvaluation(evaluations);
     defense.smoothing();
     defense.refusePseudoLabels("study");
+    defense.refuseRandom();
     if (defense.ranking == null && probe == null) {
       throw new InputException(
           "a study needs --ranking DIR_OR_FILE (make one with igd rank loir), or --probe SPEC to"

@@ -190,6 +190,7 @@ class ExportCliTest {
         "--ranking RANKING --out OUT --float32-precision high --dtype float64 | --dtype float64",
         "--ranking RANKING --out OUT --float32-precision low | highest, high or medium",
         "--ranking OUT --out OUT | OUT",
+        "--ranking random:3 --out OUT | no ranking",
       })
   void badInputIsRefusedAndNothingWritten(String options, String message) throws Exception {
     Path out = folder.resolve("refused.igd");

@@ -276,6 +276,9 @@ class StudyCliTest {
         CliRun.of(arguments("compare", "--with", "caaa,magic", "--out", out)),
         "caaa, hd, sodef, random, cdir, loir");
     bad(CliRun.of(arguments("compare", "--with", "loir", "--out", out)), "--ranking");
+    for (String command : List.of("compare", "study classes")) {
+      bad(CliRun.of(arguments(command, "--ranking", "random", "--out", out)), "no ranking");
+    }
     bad(CliRun.of(arguments("compare", "--hd-steps", 0, "--out", out)), "at least 1 step");
     bad(
         CliRun.of(arguments("compare", "--with", "caaa", "--dtype", "bfloat16", "--out", out)),
