@@ -234,12 +234,12 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
 
   /** The arithmetic of the first pass: the network's, but for {@link #withPseudoLabels}. */
   public Dtype pseudoLabelDtype() {
-    return pseudoLabelNetwork == null ? dtype() : pseudoLabelNetwork.dtype();
+    return firstNetwork().dtype();
   }
 
   /** The same with the precision of float32 in effect, as {@link StagedNetwork#arithmetic}. */
   public String pseudoLabelArithmetic() {
-    return (pseudoLabelNetwork == null ? network : pseudoLabelNetwork).arithmetic();
+    return firstNetwork().arithmetic();
   }
 
   @Override
@@ -445,8 +445,13 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
 
   /** The smoothed pass, recorded; of any number of noisy images. The caller closes it. */
   ForwardPass recordNoisy(Tensor images) {
-    StagedNetwork first = pseudoLabelNetwork == null ? network : pseudoLabelNetwork;
+    StagedNetwork first = firstNetwork();
     return first.record(Tensors.to(images, first.dtype()));
+  }
+
+  /** What computes the first pass. */
+  private StagedNetwork firstNetwork() {
+    return pseudoLabelNetwork == null ? network : pseudoLabelNetwork;
   }
 
   /** The masked layer. */
@@ -467,7 +472,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       return new Passes(network.prefix(x, layer), null);
     }
     long n = x.size(0);
-    StagedNetwork first = pseudoLabelNetwork == null ? network : pseudoLabelNetwork;
+    StagedNetwork first = firstNetwork();
     long noisy = n * smoothing.samples();
     Tensor both = torch.cat(Tensors.vector(x, noisy(x, draws)), 0);
     Tensor activation =
@@ -492,15 +497,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
 
   /** x repeated n_s times, image by image, plus σ·v: row i·n_s + s is draw s of image i. */
   private Tensor noisy(Tensor x, Tensor draws) {
-    long samples = smoothing.samples();
-    Tensor repeated = x;
-    if (samples > 1) {
-      repeated =
-          x.repeat_interleave(
-              samples,
-              new org.bytedeco.pytorch.LongOptional(0),
-              new org.bytedeco.pytorch.LongOptional());
-    }
+    Tensor repeated = Smoothing.forEachDraw(x, smoothing.samples());
     return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
   }
 

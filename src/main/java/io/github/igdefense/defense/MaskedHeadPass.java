@@ -8,7 +8,6 @@ import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
 import java.util.function.Function;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 
@@ -143,10 +142,7 @@ final class MaskedHeadPass implements ForwardPass {
   private Tensor throughNoise(Tensor gradFirstLogits) {
     long n = gradFirstLogits.size(0);
     Tensor each = gradFirstLogits.div(Tensors.scalar(samples));
-    Tensor all =
-        samples == 1
-            ? each
-            : each.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+    Tensor all = Smoothing.forEachDraw(each, samples);
     Tensor draws = noisy.gradient(origin.move(all)).to(clean.scalar_type().intern());
     long[] shape = Tensors.shape(draws);
     return draws.reshape(n, samples, shape[1], shape[2], shape[3]).sum(new long[] {1});

@@ -12,7 +12,6 @@ import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -124,10 +123,7 @@ final class MeanGradient {
           }
           MaskedHeadGradient gradient = defense.headBackward(gradLogits, head, clean, false);
           gradActivation.add_(gradient.activation());
-          Tensor each = gradient.firstLogits().div(Tensors.scalar(draws));
-          return draws == 1
-              ? each
-              : each.repeat_interleave(draws, new LongOptional(0), new LongOptional());
+          return Smoothing.forEachDraw(gradient.firstLogits().div(Tensors.scalar(draws)), draws);
         });
   }
 }

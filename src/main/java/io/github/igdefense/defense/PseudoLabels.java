@@ -10,7 +10,6 @@ import io.github.igdefense.tensor.Rng;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -66,8 +65,7 @@ public record PseudoLabels(
 
   private static Tensor noisy(Tensor x, Smoothing smoothing, Rng rng) {
     long samples = smoothing.samples();
-    Tensor repeated =
-        samples == 1 ? x : x.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+    Tensor repeated = Smoothing.forEachDraw(x, samples);
     Tensor draws = rng.normal(Dtype.FLOAT32, Tensors.shape(repeated));
     return repeated.add(draws.mul(Tensors.scalar(smoothing.sigma())));
   }

@@ -8,7 +8,6 @@ import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
 import org.bytedeco.pytorch.AutoGradMode;
-import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -90,10 +89,7 @@ public final class SmoothedClassifier implements DifferentiableClassifier {
     return Tensors.scoped(
         () -> {
           int samples = smoothing.samples();
-          Tensor repeated =
-              samples == 1
-                  ? x
-                  : x.repeat_interleave(samples, new LongOptional(0), new LongOptional());
+          Tensor repeated = Smoothing.forEachDraw(x, samples);
           Tensor draws = noise.drawFor(x, samples, dtype());
           Tensor z = network.forward(repeated.add(draws.mul(Tensors.scalar(smoothing.sigma()))));
           return samples == 1 ? z : z.view(x.size(0), samples, classCount()).mean(1);

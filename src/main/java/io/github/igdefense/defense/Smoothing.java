@@ -1,6 +1,8 @@
 package io.github.igdefense.defense;
 
 import io.github.igdefense.data.InputException;
+import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Tensor;
 
 /**
  * Randomised smoothing of the pseudo-label pass: z = mean over {@code samples} draws of f(x + σ·v),
@@ -26,5 +28,15 @@ public record Smoothing(double sigma, int samples) {
   /** Whether there is any noise. */
   public boolean enabled() {
     return sigma > 0;
+  }
+
+  /**
+   * A row for every draw: row i·samples + s is row i. The tensor itself where there is one draw;
+   * else a new one in the caller's scope.
+   */
+  static Tensor forEachDraw(Tensor rows, long samples) {
+    return samples == 1
+        ? rows
+        : rows.repeat_interleave(samples, new LongOptional(0), new LongOptional());
   }
 }
