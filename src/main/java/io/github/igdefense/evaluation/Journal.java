@@ -15,19 +15,24 @@ import java.util.function.Supplier;
 /** The finished batches of one task; see {@link RunState}. */
 final class Journal {
   /** Keeps nothing. */
-  static final Journal NONE = new Journal(null, null, List.of());
+  static final Journal NONE = new Journal(null, null, List.of(), null);
 
   private static final String STREAM = "stream";
 
   private final RunState state;
   private final Path folder;
   private final List<Rng> streams;
+  private final SharedFolder shared;
   private int next;
 
-  Journal(RunState state, Path folder, List<Rng> streams) {
+  /**
+   * @param shared what other processes write to as well; null for a run's own state
+   */
+  Journal(RunState state, Path folder, List<Rng> streams, SharedFolder shared) {
     this.state = state;
     this.folder = folder;
     this.streams = streams;
+    this.shared = shared;
   }
 
   /**
@@ -44,6 +49,12 @@ final class Journal {
     if (Files.exists(file)) {
       return read(file);
     }
+    return shared == null
+        ? compute(file, work)
+        : shared.alone(() -> Files.exists(file) ? read(file) : compute(file, work));
+  }
+
+  private Map<String, NpyArray> compute(Path file, Supplier<Map<String, NpyArray>> work) {
     Map<String, NpyArray> arrays = work.get();
     Map<String, NpyArray> all = new LinkedHashMap<>(arrays);
     for (int i = 0; i < streams.size(); i++) {

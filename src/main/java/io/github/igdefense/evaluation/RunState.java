@@ -17,6 +17,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.stream.Stream;
 
 /**
@@ -26,11 +27,11 @@ import java.util.stream.Stream;
  *
  * <p>Layout: {@code state.json} holds the settings of the run; every task has a folder with one
  * {@code .npz} file per batch. Files are written beside their place and moved, so a half-written
- * one never counts. Not thread-safe; one process at a time.
+ * one never counts. Not thread-safe; one process at a time, but for {@link #cached} states.
  */
 public final class RunState {
   /** Keeps nothing. */
-  public static final RunState NONE = new RunState(null, Map.of(), false, List.of());
+  public static final RunState NONE = new RunState(null, Map.of(), false, List.of(), null);
 
   /** Grows when records change. */
   private static final String FORMAT = "1";
@@ -42,14 +43,21 @@ public final class RunState {
   private final Map<String, String> settings;
   private final boolean resumed;
   private final List<Rng> streams;
+  private final SharedFolder shared;
   private boolean begun;
 
-  private RunState(Path folder, Map<String, String> settings, boolean resumed, List<Rng> streams) {
+  private RunState(
+      Path folder,
+      Map<String, String> settings,
+      boolean resumed,
+      List<Rng> streams,
+      SharedFolder shared) {
     this.folder = folder;
     this.settings = settings;
     this.resumed = resumed;
     this.begun = resumed;
     this.streams = List.copyOf(streams);
+    this.shared = shared;
   }
 
   /**
@@ -64,6 +72,15 @@ public final class RunState {
    */
   public static RunState open(
       Path folder, boolean resume, Map<String, String> settings, List<Rng> streams) {
+    return open(folder, resume, settings, streams, null);
+  }
+
+  private static RunState open(
+      Path folder,
+      boolean resume,
+      Map<String, String> settings,
+      List<Rng> streams,
+      SharedFolder shared) {
     Map<String, String> all = new LinkedHashMap<>();
     all.put("format", FORMAT);
     all.putAll(settings);
@@ -77,10 +94,10 @@ public final class RunState {
                 + " anew");
       }
       compare(file, read(file), all);
-      return new RunState(folder, all, true, streams);
+      return new RunState(folder, all, true, streams, shared);
     }
     requireEmpty(folder);
-    return new RunState(folder, all, false, streams);
+    return new RunState(folder, all, false, streams, shared);
   }
 
   /** Called before the first batch is kept: what fails before that leaves nothing behind. */
@@ -102,12 +119,26 @@ public final class RunState {
    * A state shared by runs of equal settings: in a folder of {@code root} named after their hash.
    * Goes on with what is there. For classifiers that are not random.
    *
+   * <p>Several processes may use it at the same time: a batch is computed by the first that needs
+   * it, the others wait and read it.
+   *
    * @throws InputException if it is damaged
    */
   public static RunState cached(Path root, Map<String, String> settings) {
+    return cached(root, settings, SharedFolder::new);
+  }
+
+  /**
+   * The same with another way to wait.
+   *
+   * @param sharing makes the lock of a folder
+   */
+  static RunState cached(
+      Path root, Map<String, String> settings, Function<Path, SharedFolder> sharing) {
     Hashes.Builder hash = Hashes.builder().text(FORMAT);
     settings.forEach((name, value) -> hash.text(name).text(String.valueOf(value)));
-    return open(root.resolve(hash.hex().substring(0, 16)), true, settings, List.of());
+    Path folder = root.resolve(hash.hex().substring(0, 16));
+    return open(folder, true, settings, List.of(), sharing.apply(folder));
   }
 
   private static Map<String, String> read(Path file) {
@@ -182,7 +213,7 @@ public final class RunState {
     }
     String hash = Hashes.builder().text(name).text(String.valueOf(settings)).hex().substring(0, 10);
     String readable = name.replaceAll("[^A-Za-z0-9._-]+", "-");
-    return new Journal(this, folder.resolve(readable + "-" + hash), streams);
+    return new Journal(this, folder.resolve(readable + "-" + hash), streams, shared);
   }
 
   /** Deletes the state if this run began it: its input was bad, and would be when resumed. */
