@@ -2,6 +2,7 @@ package io.github.igdefense.cli;
 
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.InputNormalizations;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Device;
@@ -144,7 +145,13 @@ final class ModelOptions {
 
   private StagedNetwork openCheckpoint(Dtype dtype, Device device, Float32Precision precision) {
     StagedNetwork network =
-        Networks.open(arch, checkpoint, dtype, inputNormalization, device, precision);
+        Networks.open(
+            arch,
+            checkpoint,
+            NetworkOptions.of(dtype)
+                .withInputNormalization(inputNormalization)
+                .withDevice(device)
+                .withFloat32Precision(precision));
     network.warnings().forEach(new Output()::warn);
     return network;
   }
@@ -170,7 +177,12 @@ final class ModelOptions {
     }
     return torchscript.chosen(arch, checkpoint)
         ? torchscript.open(checkpoint, Dtype.FLOAT32, compute.device())
-        : Networks.open(arch, checkpoint, Dtype.FLOAT32, inputNormalization, compute.device());
+        : Networks.open(
+            arch,
+            checkpoint,
+            NetworkOptions.of(Dtype.FLOAT32)
+                .withInputNormalization(inputNormalization)
+                .withDevice(compute.device()));
   }
 
   /** The checkpoint's name without folders and extension: the name of its ranking folder. */

@@ -13,7 +13,7 @@ import io.github.igdefense.importance.RankingFiles;
 import io.github.igdefense.importance.RankingProvenance;
 import io.github.igdefense.importance.Similarities;
 import io.github.igdefense.importance.Similarity;
-import io.github.igdefense.model.InputNormalizations;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -281,7 +281,7 @@ final class RankCdirCommand implements Callable<Integer> {
     parameters.put("pool", pool);
     parameters.put("point", point);
     try (StagedNetwork network =
-            Networks.open(arch, checkpoint, dtype, InputNormalizations.AUTO, compute.device());
+            Networks.open(arch, checkpoint, NetworkOptions.of(dtype).withDevice(compute.device()));
         Output.Progress bar = output.progress("activations", images.size())) {
       List<String> names = layers == null ? List.of(network.penultimate().name()) : layers;
       Map<String, String> stages = new LinkedHashMap<>();

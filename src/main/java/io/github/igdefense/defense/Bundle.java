@@ -11,11 +11,11 @@ import io.github.igdefense.data.ZipArchive;
 import io.github.igdefense.model.Engine;
 import io.github.igdefense.model.HostTensor;
 import io.github.igdefense.model.MaskableLayer;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.SafeTensors;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Version;
@@ -326,12 +326,12 @@ public record Bundle(BundleManifest manifest, StateDict weights, ClassMasks mask
         Networks.build(
             manifest.model().architecture(),
             weights,
-            dtype,
-            normalization,
             manifest.provenance().getOrDefault("checkpoint_sha256", "unknown"),
-            engine,
-            Device.CPU,
-            dtype == Dtype.FLOAT32 ? float32Precision() : Float32Precision.HIGHEST);
+            NetworkOptions.of(dtype)
+                .withInputNormalization(normalization)
+                .withFloat32Precision(
+                    dtype == Dtype.FLOAT32 ? float32Precision() : Float32Precision.HIGHEST)
+                .withEngine(engine));
     boolean fits = false;
     try {
       checkFits(network);

@@ -12,7 +12,6 @@ import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.model.StagedNetwork.Step;
 import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
-import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
 import java.util.List;
@@ -57,26 +56,32 @@ final class NetworkCompiler {
   /**
    * The network of a description with the tensors of a state dict that has been checked against it.
    *
-   * @param device where its parameters go
-   * @param normalization of the input
+   * @param normalization of the input, as the options and the tensors say
    * @param warnings handed on to {@link StagedNetwork#warnings}
    * @param notes handed on to {@link StagedNetwork#notes}
-   * @param engine what is to compute the stages
-   * @param precision of float32 products there
    * @throws InputException where a batch normalisation's statistics give no finite scale
    */
   static StagedNetwork compile(
       NetworkDescription net,
       StateDict state,
-      Dtype dtype,
-      Device device,
       Optional<InputNormalization> normalization,
       String sha256,
       List<String> warnings,
       List<String> notes,
-      Engine engine,
-      Float32Precision precision) {
-    NetworkCompiler compiler = new NetworkCompiler(state, dtype, device);
+      NetworkOptions options) {
+    NetworkCompiler compiler = new NetworkCompiler(state, options.dtype(), options.device());
+    NetworkFacts facts =
+        new NetworkFacts(
+            net.architecture(),
+            options.dtype(),
+            options.device(),
+            net.inputChannels(),
+            net.imageSize(),
+            normalization,
+            net.classifier().classCount(),
+            sha256,
+            warnings,
+            notes);
     boolean done = false;
     try (PointerScope scope = new PointerScope()) {
       long most = net.parameters().stream().mapToLong(p -> p.numel()).max().orElse(0);
@@ -85,8 +90,7 @@ final class NetworkCompiler {
               new long[] {most},
               Tensors.options(torch.ScalarType.Float),
               new MemoryFormatOptional());
-      StagedNetwork network =
-          compiler.build(net, normalization, sha256, warnings, notes, engine, precision);
+      StagedNetwork network = compiler.build(net, facts, options);
       done = true;
       return network;
     } finally {
@@ -96,14 +100,8 @@ final class NetworkCompiler {
     }
   }
 
-  private StagedNetwork build(
-      NetworkDescription net,
-      Optional<InputNormalization> normalization,
-      String sha256,
-      List<String> warnings,
-      List<String> notes,
-      Engine engine,
-      Float32Precision precision) {
+  private StagedNetwork build(NetworkDescription net, NetworkFacts facts, NetworkOptions options) {
+    Optional<InputNormalization> normalization = facts.normalization();
     List<StagedNetwork.Stage> stages = new ArrayList<>();
     List<List<CompiledBlock>> compiledStages = new ArrayList<>();
     ChannelActivation compiledTail = null;
@@ -143,19 +141,7 @@ final class NetworkCompiler {
         new LinearHead(
             own(tensor(net.classifier().name() + ".weight", headType)),
             own(tensor(net.classifier().name() + ".bias", headType)));
-    return new StagedNetwork(
-        net.architecture(),
-        dtype,
-        device,
-        net.inputChannels(),
-        net.imageSize(),
-        normalization,
-        stages,
-        head,
-        owned,
-        sha256,
-        warnings,
-        notes,
+    NetworkEngine engine =
         NetworkEngine.of(
             new NetworkEngine.Plan(
                 inputMap(net, normalization, true),
@@ -165,12 +151,9 @@ final class NetworkCompiler {
                 net.stem().maxPool(),
                 List.copyOf(compiledStages),
                 compiledTail),
-            dtype,
-            precision,
-            device,
-            net.inputChannels(),
-            engine),
-        precision);
+            options,
+            net.inputChannels());
+    return StagedNetwork.of(facts, stages, head, owned, engine, options.float32Precision());
   }
 
   /** 1/std (or −mean/std) [C] float32, kept; null without normalisation. */

@@ -3,7 +3,6 @@ package io.github.igdefense.model;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.Opening.Nonlinearity;
 import io.github.igdefense.tensor.CompiledNet;
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Tensors;
@@ -70,18 +69,15 @@ final class NetworkEngine implements AutoCloseable {
    * The engine for a network, which owns the plan's scale and shift; or null where libtorch has to
    * run it, and these are freed.
    *
-   * @param float32 how exactly float32 numbers are multiplied
+   * @param channels of an image
    * @throws InputException if the native engine is demanded and the network does not fit it
    */
-  static NetworkEngine of(
-      Plan plan,
-      Dtype dtype,
-      Float32Precision float32,
-      Device device,
-      int channels,
-      Engine wanted) {
-    NetworkEngine engine = new NetworkEngine(plan, precision(dtype, float32), channels);
-    boolean possible = dtype != Dtype.FLOAT64 && !device.isCuda() && engine.fits();
+  static NetworkEngine of(Plan plan, NetworkOptions options, int channels) {
+    Engine wanted = options.engine();
+    NetworkEngine engine =
+        new NetworkEngine(plan, precision(options.dtype(), options.float32Precision()), channels);
+    boolean possible =
+        options.dtype() != Dtype.FLOAT64 && !options.device().isCuda() && engine.fits();
     boolean fast = !"libtorch".equals(System.getProperty(PROPERTY)) && CompiledNet.accelerated();
     if (wanted == Engine.NATIVE && possible || wanted == Engine.AUTO && possible && fast) {
       return engine;

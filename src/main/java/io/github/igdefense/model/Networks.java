@@ -2,9 +2,7 @@ package io.github.igdefense.model;
 
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.tensor.CudaRuntime;
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
-import io.github.igdefense.tensor.Float32Precision;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -94,56 +92,25 @@ public final class Networks {
 
   /**
    * Opens a network from a checkpoint file, or one that is shipped in the jar: {@code
-   * embedded:NAME}; the input's normalisation as {@link InputNormalizations#AUTO}.
+   * embedded:NAME}; all but the type as in {@link NetworkOptions#of}.
    *
    * @param architecture one of {@link #architectures}
    * @throws InputException for an unknown architecture, an unreadable or hostile file, or one that
    *     holds another architecture (naming the first tensor that differs)
    */
   public static StagedNetwork open(String architecture, String checkpoint, Dtype dtype) {
-    return open(architecture, checkpoint, dtype, InputNormalizations.AUTO);
+    return open(architecture, checkpoint, NetworkOptions.of(dtype));
   }
 
   /**
-   * Opens a network with a given normalisation of its input.
+   * Opens a network from a checkpoint file, or one that is shipped in the jar.
    *
-   * @param normalization what {@link InputNormalizations#parse} takes, or {@link
-   *     InputNormalizations#AUTO}: the checkpoint's own, or else the family's
-   * @throws InputException as {@link #open(String, String, Dtype)}
-   */
-  public static StagedNetwork open(
-      String architecture, String checkpoint, Dtype dtype, String normalization) {
-    return open(architecture, checkpoint, dtype, normalization, Device.CPU);
-  }
-
-  /**
-   * Opens a network on a device.
-   *
-   * @throws InputException as {@link #open(String, String, Dtype)}
+   * @throws InputException as {@link #open(String, String, Dtype)}, or if the engine cannot run it
    * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
    */
-  public static StagedNetwork open(
-      String architecture, String checkpoint, Dtype dtype, String normalization, Device device) {
-    return open(architecture, checkpoint, dtype, normalization, device, Float32Precision.HIGHEST);
-  }
-
-  /**
-   * The same with a choice of how exactly the native engine multiplies float32 numbers.
-   *
-   * @throws InputException as {@link #open(String, String, Dtype)}, or for {@code HIGH} with
-   *     another type than float32
-   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
-   */
-  public static StagedNetwork open(
-      String architecture,
-      String checkpoint,
-      Dtype dtype,
-      String normalization,
-      Device device,
-      Float32Precision precision) {
-    CudaRuntime.require(device);
-    return withFile(
-        checkpoint, file -> open(architecture, file, dtype, normalization, device, precision));
+  public static StagedNetwork open(String architecture, String checkpoint, NetworkOptions options) {
+    CudaRuntime.require(options.device());
+    return withFile(checkpoint, file -> open(architecture, file, options));
   }
 
   /**
@@ -190,30 +157,19 @@ public final class Networks {
    * @throws InputException as {@link #open(String, String, Dtype)}
    */
   public static StagedNetwork open(String architecture, Path checkpoint, Dtype dtype) {
-    return open(architecture, checkpoint, dtype, InputNormalizations.AUTO);
+    return open(architecture, checkpoint, NetworkOptions.of(dtype));
   }
 
   /**
-   * Opens a network from a checkpoint file with a given normalisation of its input.
+   * Opens a network from a checkpoint file.
    *
-   * @throws InputException as {@link #open(String, String, Dtype)}
+   * @throws InputException as {@link #open(String, String, NetworkOptions)}
+   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
    */
-  public static StagedNetwork open(
-      String architecture, Path checkpoint, Dtype dtype, String normalization) {
-    return open(
-        architecture, checkpoint, dtype, normalization, Device.CPU, Float32Precision.HIGHEST);
-  }
-
-  private static StagedNetwork open(
-      String architecture,
-      Path checkpoint,
-      Dtype dtype,
-      String normalization,
-      Device device,
-      Float32Precision precision) {
+  public static StagedNetwork open(String architecture, Path checkpoint, NetworkOptions options) {
     Architectures.check(architecture);
-    if (!normalization.equals(InputNormalizations.AUTO)) {
-      InputNormalizations.parse(normalization);
+    if (!options.inputNormalization().equals(InputNormalizations.AUTO)) {
+      InputNormalizations.parse(options.inputNormalization());
     }
     Checkpoint file = CheckpointReader.read(checkpoint);
     try {
@@ -229,15 +185,7 @@ public final class Networks {
           e);
     }
     try {
-      return build(
-          architecture,
-          file.state(),
-          dtype,
-          normalization,
-          file.sha256(),
-          Engine.AUTO,
-          device,
-          precision);
+      return build(architecture, file.state(), file.sha256(), options);
     } catch (InputException e) {
       throw new InputException(checkpoint + ": " + e.getMessage(), e);
     }
@@ -247,81 +195,18 @@ public final class Networks {
    * Builds a network from tensors in memory.
    *
    * @param sha256 where they come from, for provenance
-   * @throws InputException as {@link #describe(String, StateDict)}
-   */
-  public static StagedNetwork build(
-      String architecture, StateDict state, Dtype dtype, String normalization, String sha256) {
-    return build(architecture, state, dtype, normalization, sha256, Engine.AUTO);
-  }
-
-  /**
-   * The same with a choice of what computes it.
-   *
-   * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
-   */
-  public static StagedNetwork build(
-      String architecture,
-      StateDict state,
-      Dtype dtype,
-      String normalization,
-      String sha256,
-      Engine engine) {
-    return build(architecture, state, dtype, normalization, sha256, engine, Device.CPU);
-  }
-
-  /**
-   * The same on a device.
-   *
    * @throws InputException as {@link #describe(String, StateDict)}, or if the engine cannot run it
    * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
    */
   public static StagedNetwork build(
-      String architecture,
-      StateDict state,
-      Dtype dtype,
-      String normalization,
-      String sha256,
-      Engine engine,
-      Device device) {
-    return build(
-        architecture,
-        state,
-        dtype,
-        normalization,
-        sha256,
-        engine,
-        device,
-        Float32Precision.HIGHEST);
-  }
-
-  /**
-   * The same with a choice of how exactly the native engine multiplies float32 numbers.
-   *
-   * @throws InputException as {@link #describe(String, StateDict)}, if the engine cannot run it, or
-   *     for another precision than {@code HIGHEST} with another type than float32
-   * @throws io.github.igdefense.tensor.DeviceException if the device cannot be computed on
-   */
-  public static StagedNetwork build(
-      String architecture,
-      StateDict state,
-      Dtype dtype,
-      String normalization,
-      String sha256,
-      Engine engine,
-      Device device,
-      Float32Precision precision) {
-    if (precision != Float32Precision.HIGHEST && dtype != Dtype.FLOAT32) {
-      throw new InputException(
-          "expected the dtype float32 with float32 precision " + precision + ", got " + dtype);
-    }
-    CudaRuntime.require(device);
+      String architecture, StateDict state, String sha256, NetworkOptions options) {
+    CudaRuntime.require(options.device());
     NetworkDescription net = Architectures.describe(architecture, state);
     StateDictCheck check = StateDictCheck.of(net, state);
     List<String> notes = new ArrayList<>(check.notes());
     Optional<InputNormalization> input =
-        Architectures.normalization(normalization, net, state, notes);
-    return NetworkCompiler.compile(
-        net, state, dtype, device, input, sha256, check.warnings(), notes, engine, precision);
+        Architectures.normalization(options.inputNormalization(), net, state, notes);
+    return NetworkCompiler.compile(net, state, input, sha256, check.warnings(), notes, options);
   }
 
   /**
@@ -335,14 +220,11 @@ public final class Networks {
     return NetworkCompiler.compile(
         net,
         randomState(net, seed),
-        dtype,
-        Device.CPU,
         net.normalization(),
         "random",
         List.of(),
         List.of(),
-        Engine.AUTO,
-        Float32Precision.HIGHEST);
+        NetworkOptions.of(dtype));
   }
 
   /**

@@ -65,88 +65,34 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    */
   public record Stage(String name, int units, boolean maskable, Step step, Opening opening) {}
 
+  private final NetworkFacts facts;
   private final String architecture;
   private final Dtype dtype;
   private final Device device;
-  private final int inputChannels;
-  private final ImageSize imageSize;
-  private final Optional<InputNormalization> normalization;
   private final List<Stage> stages;
   private final List<MaskableLayer> layers;
   private final LinearHead head;
-  private final String sha256;
-  private final List<String> warnings;
-  private final List<String> notes;
   private final NetworkEngine engine;
   private final Float32Precision asked;
-  private final int classCount;
   private final Runnable release;
   private volatile boolean closed;
 
-  StagedNetwork(
-      String architecture,
-      Dtype dtype,
-      Device device,
-      int inputChannels,
-      ImageSize imageSize,
-      Optional<InputNormalization> normalization,
-      List<Stage> stages,
-      LinearHead head,
-      List<? extends Pointer> owned,
-      String sha256,
-      List<String> warnings,
-      List<String> notes,
-      NetworkEngine engine,
-      Float32Precision asked) {
-    this(
-        architecture,
-        dtype,
-        device,
-        inputChannels,
-        imageSize,
-        normalization,
-        stages,
-        head,
-        Math.toIntExact(head.weight().size(0)),
-        releaseOf(List.copyOf(owned), engine),
-        sha256,
-        warnings,
-        notes,
-        engine,
-        asked);
-  }
-
   private StagedNetwork(
-      String architecture,
-      Dtype dtype,
-      Device device,
-      int inputChannels,
-      ImageSize imageSize,
-      Optional<InputNormalization> normalization,
+      NetworkFacts facts,
       List<Stage> stages,
       LinearHead head,
-      int classCount,
-      Runnable release,
-      String sha256,
-      List<String> warnings,
-      List<String> notes,
       NetworkEngine engine,
-      Float32Precision asked) {
-    this.engine = engine;
-    this.asked = asked;
-    this.architecture = architecture;
-    this.dtype = dtype;
-    this.device = device;
-    this.inputChannels = inputChannels;
-    this.imageSize = imageSize;
-    this.normalization = normalization;
+      Float32Precision asked,
+      Runnable release) {
+    this.facts = facts;
+    this.architecture = facts.architecture();
+    this.dtype = facts.dtype();
+    this.device = facts.device();
     this.stages = List.copyOf(stages);
     this.head = head;
-    this.classCount = classCount;
+    this.engine = engine;
+    this.asked = asked;
     this.release = release;
-    this.sha256 = sha256;
-    this.warnings = List.copyOf(warnings);
-    this.notes = List.copyOf(notes);
     List<MaskableLayer> maskable = new ArrayList<>();
     for (int i = 0; i < stages.size(); i++) {
       Stage stage = stages.get(i);
@@ -155,6 +101,24 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
       }
     }
     this.layers = List.copyOf(maskable);
+  }
+
+  /**
+   * A network whose last stage is followed by pooling and a classifier.
+   *
+   * @param owned its parameters; the network frees them
+   * @param engine for the stages, or null; the network frees it
+   * @param asked precision of float32 products
+   */
+  static StagedNetwork of(
+      NetworkFacts facts,
+      List<Stage> stages,
+      LinearHead head,
+      List<? extends Pointer> owned,
+      NetworkEngine engine,
+      Float32Precision asked) {
+    return new StagedNetwork(
+        facts, stages, head, engine, asked, releaseOf(List.copyOf(owned), engine));
   }
 
   private static Runnable releaseOf(List<? extends Pointer> owned, NetworkEngine engine) {
@@ -171,32 +135,8 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    *
    * @param release frees what the stages use
    */
-  static StagedNetwork withoutHead(
-      String architecture,
-      Dtype dtype,
-      Device device,
-      int inputChannels,
-      ImageSize imageSize,
-      List<Stage> stages,
-      int classCount,
-      Runnable release,
-      String sha256) {
-    return new StagedNetwork(
-        architecture,
-        dtype,
-        device,
-        inputChannels,
-        imageSize,
-        Optional.empty(),
-        stages,
-        null,
-        classCount,
-        release,
-        sha256,
-        List.of(),
-        List.of(),
-        null,
-        Float32Precision.HIGHEST);
+  static StagedNetwork withoutHead(NetworkFacts facts, List<Stage> stages, Runnable release) {
+    return new StagedNetwork(facts, stages, null, null, Float32Precision.HIGHEST, release);
   }
 
   /**
@@ -216,22 +156,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
               + "; use the dtype float32");
     }
     NetworkEngine own = engine == null ? null : engine.at(precision);
-    return new StagedNetwork(
-        architecture,
-        dtype,
-        device,
-        inputChannels,
-        imageSize,
-        normalization,
-        stages,
-        head,
-        classCount,
-        releaseOf(List.of(), own),
-        sha256,
-        warnings,
-        notes,
-        own,
-        precision);
+    return new StagedNetwork(facts, stages, head, own, precision, releaseOf(List.of(), own));
   }
 
   /**
@@ -259,12 +184,12 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /** SHA-256 of the checkpoint file that the parameters came from, or "random". */
   public String sha256() {
-    return sha256;
+    return facts.sha256();
   }
 
   @Override
   public int classCount() {
-    return classCount;
+    return facts.classCount();
   }
 
   @Override
@@ -300,27 +225,27 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   /** Channels of an input image. */
   public int inputChannels() {
-    return inputChannels;
+    return facts.inputChannels();
   }
 
   /** Height and width of the images that the network was published for. */
   public int imageSize() {
-    return imageSize.usual();
+    return facts.imageSize().usual();
   }
 
   /** Which images the network takes. */
   public ImageSize imageSizes() {
-    return imageSize;
+    return facts.imageSize();
   }
 
   /** What the network does to its input first; images are [0,1] outside in any case. */
   public Optional<InputNormalization> normalization() {
-    return normalization;
+    return facts.normalization();
   }
 
   /** Tensors of the checkpoint that the network has no use for, a sentence; empty without any. */
   public List<String> warnings() {
-    return warnings;
+    return facts.warnings();
   }
 
   /**
@@ -328,7 +253,7 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
    * sentence each; empty if nothing.
    */
   public List<String> notes() {
-    return notes;
+    return facts.notes();
   }
 
   /** The stages in order, the linear head not among them. */
@@ -593,10 +518,13 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
 
   private void checkInput(Tensor x) {
     checkOpen();
-    if (x.dim() != 4 || x.size(1) != inputChannels || !imageSize.accepts(x.size(2), x.size(3))) {
+    ImageSize imageSize = facts.imageSize();
+    if (x.dim() != 4
+        || x.size(1) != facts.inputChannels()
+        || !imageSize.accepts(x.size(2), x.size(3))) {
       throw new InputException(
           "expected images [N,"
-              + inputChannels
+              + facts.inputChannels()
               + ","
               + imageSize
               + "] for "

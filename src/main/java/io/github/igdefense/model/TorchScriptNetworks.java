@@ -8,6 +8,7 @@ import io.github.igdefense.tensor.Tensors;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
@@ -237,23 +238,29 @@ public final class TorchScriptNetworks {
       suffixWrites = suffix.writes(activation);
     }
     StagedNetwork.Step last = suffix.step(suffixWrites);
+    NetworkFacts facts =
+        new NetworkFacts(
+            ARCHITECTURE,
+            dtype,
+            device,
+            input.channels,
+            ImageSize.exactly(input.size),
+            Optional.empty(),
+            classCount,
+            sha256,
+            List.of(),
+            List.of());
     return StagedNetwork.withoutHead(
-        ARCHITECTURE,
-        dtype,
-        device,
-        input.channels,
-        ImageSize.exactly(input.size),
+        facts,
         List.of(
             new StagedNetwork.Stage(
                 LAYER, Math.toIntExact(layer[1]), true, prefix.step(prefixWrites), null),
             new StagedNetwork.Stage(
                 SUFFIX, classCount, false, a -> Tensors.to(last.apply(a), logitType), null)),
-        classCount,
         () -> {
           prefix.archive.close();
           suffix.archive.close();
-        },
-        sha256);
+        });
   }
 
   private static Tensor noise(long n, Input input) {

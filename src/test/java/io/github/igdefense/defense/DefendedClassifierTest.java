@@ -7,9 +7,9 @@ import static org.assertj.core.api.Assertions.within;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Preprocessing;
 import io.github.igdefense.model.Engine;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.NativeRuntime;
@@ -503,12 +503,11 @@ class DefendedClassifierTest {
             Networks.build(
                 "rn18",
                 bundle.weights(),
-                Dtype.FLOAT32,
-                "none",
                 bundle.manifest().provenance().get("checkpoint_sha256"),
-                Engine.NATIVE,
-                Device.CPU,
-                clean);
+                NetworkOptions.of(Dtype.FLOAT32)
+                    .withInputNormalization("none")
+                    .withFloat32Precision(clean)
+                    .withEngine(Engine.NATIVE));
         StagedNetwork coarse =
             type.equals("bfloat16")
                 ? bundle.network(Dtype.BFLOAT16, Engine.NATIVE)

@@ -14,6 +14,7 @@ import io.github.igdefense.importance.RankingProvenance;
 import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
 import io.github.igdefense.model.LogitLoss;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -50,7 +51,11 @@ class IgDefenseGoldenTest {
     network = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT64);
     narrow = Networks.open("rn18", golden("a1.pt"), Dtype.FLOAT32);
     wide = Networks.open("wrn-10-1", golden("a2.pt"), Dtype.FLOAT64);
-    bottlenecks = Networks.open("imagenet-rn50", golden("a3.pt"), Dtype.FLOAT64, "none");
+    bottlenecks =
+        Networks.open(
+            "imagenet-rn50",
+            golden("a3.pt"),
+            NetworkOptions.of(Dtype.FLOAT64).withInputNormalization("none"));
   }
 
   @AfterAll

@@ -7,6 +7,7 @@ import io.github.igdefense.attack.LogitLosses;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
 import io.github.igdefense.model.Engine;
 import io.github.igdefense.model.LogitLoss;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
@@ -27,7 +28,7 @@ class MeanGradientTest {
   private static StagedNetwork open(Dtype dtype) {
     StateDict state = Networks.checkpoint(Networks.EMBEDDED + "fashion-mnist").state();
     Engine engine = dtype == Dtype.FLOAT64 ? Engine.AUTO : Engine.NATIVE;
-    return Networks.build("rn18", state, dtype, "auto", "same", engine);
+    return Networks.build("rn18", state, "same", NetworkOptions.of(dtype).withEngine(engine));
   }
 
   private static IgDefense defense(StagedNetwork network, String layer, int draws, Rng rng) {

@@ -11,6 +11,7 @@ import io.github.igdefense.data.InputException;
 import io.github.igdefense.model.DifferentiableClassifier.ForwardPass;
 import io.github.igdefense.model.DifferentiableClassifier.LossGradient;
 import io.github.igdefense.model.Engine;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
@@ -132,10 +133,15 @@ class PseudoLabelsTest {
   void precisionHighIsNearerThanBfloat16(boolean penultimate) {
     StateDict state = Networks.checkpoint(Networks.EMBEDDED + "fashion-mnist").state();
     try (StagedNetwork network =
-            Networks.build("rn18", state, Dtype.FLOAT32, "auto", "same", Engine.NATIVE);
+            Networks.build(
+                "rn18", state, "same", NetworkOptions.of(Dtype.FLOAT32).withEngine(Engine.NATIVE));
         StagedNetwork high = network.withFloat32Precision(Float32Precision.HIGH);
         StagedNetwork half =
-            Networks.build("rn18", state, Dtype.BFLOAT16, "auto", "same", Engine.NATIVE);
+            Networks.build(
+                "rn18",
+                state,
+                "same",
+                NetworkOptions.of(Dtype.BFLOAT16).withEngine(Engine.NATIVE));
         ImageSet images = ImageSets.open("embedded:test").limit(100);
         PointerScope scope = new PointerScope()) {
       PseudoLabels found = PseudoLabels.compare(network, high, images, 64, SMOOTHING, 1);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import io.github.igdefense.model.Engine;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
@@ -67,7 +68,13 @@ class TuningTest {
   void eachPrecisionHasAFileOfItsOwn() {
     StateDict state = Networks.randomState(Networks.describe("rn18", 3, 4, 10), 1);
     try (StagedNetwork highest =
-            Networks.build("rn18", state, Dtype.FLOAT32, "none", "x", Engine.NATIVE);
+            Networks.build(
+                "rn18",
+                state,
+                "x",
+                NetworkOptions.of(Dtype.FLOAT32)
+                    .withInputNormalization("none")
+                    .withEngine(Engine.NATIVE));
         StagedNetwork high = highest.withFloat32Precision(Float32Precision.HIGH)) {
       TuningCache cache = new TuningCache(folder);
       cache.write(TuningCache.key(highest), SOME);

@@ -18,8 +18,8 @@ import io.github.igdefense.defense.Smoothing;
 import io.github.igdefense.importance.LeaveOneOut;
 import io.github.igdefense.importance.Normalization;
 import io.github.igdefense.importance.Ranking;
-import io.github.igdefense.model.InputNormalizations;
 import io.github.igdefense.model.MaskableLayer;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Device;
@@ -39,7 +39,7 @@ class EngineGpuTest {
 
   private static StagedNetwork open(Dtype dtype, Device device) {
     return Networks.open(
-        Networks.AUTO, "embedded:fashion-mnist", dtype, InputNormalizations.AUTO, device);
+        Networks.AUTO, "embedded:fashion-mnist", NetworkOptions.of(dtype).withDevice(device));
   }
 
   @Test

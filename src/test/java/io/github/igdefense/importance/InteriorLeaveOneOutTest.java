@@ -13,6 +13,7 @@ import io.github.igdefense.importance.NaiveLeaveOneOut.Repeat;
 import io.github.igdefense.model.HostTensor;
 import io.github.igdefense.model.MaskableLayer;
 import io.github.igdefense.model.NetworkDescription;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.model.StateDict;
@@ -67,7 +68,11 @@ class InteriorLeaveOneOutTest {
       }
       tensors.add(HostTensor.of(tensor.name(), values, tensor.shape()));
     }
-    return Networks.build(architecture, new StateDict(tensors), dtype, "none", "test");
+    return Networks.build(
+        architecture,
+        new StateDict(tensors),
+        "test",
+        NetworkOptions.of(dtype).withInputNormalization("none"));
   }
 
   /**

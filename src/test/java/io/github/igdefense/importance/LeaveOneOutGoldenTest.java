@@ -11,6 +11,7 @@ import io.github.igdefense.data.ImageSets;
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.NpyArray;
 import io.github.igdefense.data.Npz;
+import io.github.igdefense.model.NetworkOptions;
 import io.github.igdefense.model.Networks;
 import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
@@ -86,7 +87,10 @@ class LeaveOneOutGoldenTest {
   void otherArchitecturesEqualTheReference(String architecture, String model, String layer) {
     String file = model.equals("a3") ? "loir_a3.npz" : "loir_cifar.npz";
     try (StagedNetwork network =
-        Networks.open(architecture, golden(model + ".pt"), Dtype.FLOAT64, "none")) {
+        Networks.open(
+            architecture,
+            golden(model + ".pt"),
+            NetworkOptions.of(Dtype.FLOAT64).withInputNormalization("none"))) {
       Ranking ranking =
           new LeaveOneOut(network, network.layer(layer), Normalization.CLASS_MEAN, false, 40)
               .rank(model.equals("a3") ? probe64() : probe("y"), done -> {});

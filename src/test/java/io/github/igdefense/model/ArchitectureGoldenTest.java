@@ -50,7 +50,10 @@ class ArchitectureGoldenTest {
   void float64LogitsAndStagesAreTheReferences(String model, String asked, String architecture) {
     Npz forward = Npz.open(golden(model + "_forward.npz"));
     try (StagedNetwork network =
-            Networks.open(asked, golden(model + ".pt"), Dtype.FLOAT64, "none");
+            Networks.open(
+                asked,
+                golden(model + ".pt"),
+                NetworkOptions.of(Dtype.FLOAT64).withInputNormalization("none"));
         PointerScope scope = new PointerScope();
         AutoGradMode off = new AutoGradMode(false)) {
       assertThat(network.architecture()).isEqualTo(architecture);
@@ -84,7 +87,10 @@ class ArchitectureGoldenTest {
   void float32LogitsAreWithinRounding(String model, double tolerance) {
     Npz forward = Npz.open(golden(model + "_forward.npz"));
     try (StagedNetwork network =
-            Networks.open("auto", golden(model + ".pt"), Dtype.FLOAT32, "none");
+            Networks.open(
+                "auto",
+                golden(model + ".pt"),
+                NetworkOptions.of(Dtype.FLOAT32).withInputNormalization("none"));
         PointerScope scope = new PointerScope()) {
       assertClose(
           network.logits(images(model, Dtype.FLOAT32)),

@@ -162,7 +162,8 @@ class ArchitecturesTest {
     }
     stray.add(hollow("bn1.num_batches_tracked"));
     StateDict published = with(state, stray.toArray(HostTensor[]::new));
-    try (StagedNetwork network = Networks.build("wrn", published, Dtype.FLOAT32, "auto", "0123");
+    try (StagedNetwork network =
+            Networks.build("wrn", published, "0123", NetworkOptions.of(Dtype.FLOAT32));
         PointerScope scope = new PointerScope()) {
       assertThat(network.architecture()).isEqualTo("wrn-34-10");
       assertThat(network.normalization()).isEmpty();
@@ -195,7 +196,8 @@ class ArchitecturesTest {
   })
   void everyFullSizeLoadsAndAnswers(String name, int classes) {
     StateDict state = Networks.randomState(Networks.describe(name, 3, classes), 5);
-    try (StagedNetwork network = Networks.build(name, state, Dtype.FLOAT32, "auto", "x");
+    try (StagedNetwork network =
+            Networks.build(name, state, "x", NetworkOptions.of(Dtype.FLOAT32));
         PointerScope scope = new PointerScope()) {
       int size = network.imageSizes().fixed() ? network.imageSize() : 64;
       Tensor logits = network.logits(torch.rand(2, 3, size, size));
@@ -212,7 +214,10 @@ class ArchitecturesTest {
     Arrays.setAll(extra, i -> hollow("projector." + i, 3));
     try (StagedNetwork network =
         Networks.build(
-            "rn18", with(Networks.randomState(net, 0), extra), Dtype.FLOAT32, "auto", "x")) {
+            "rn18",
+            with(Networks.randomState(net, 0), extra),
+            "x",
+            NetworkOptions.of(Dtype.FLOAT32))) {
       assertThat(network.warnings()).hasSize(1);
       assertThat(network.warnings().get(0))
           .contains("6 tensors", "projector.0, projector.1, projector.2, projector.3 and 2 more");
@@ -338,7 +343,8 @@ class ArchitecturesTest {
     assertThat(normalization(plain, "0.5,0.25")).contains(own);
     assertThat(normalization(plain, "0,0,0,1,1,1")).isPresent();
     StateDict hundred = Networks.randomState(Networks.describe("dm-wrn-10-1", 3, 4, 100), 0);
-    try (StagedNetwork network = Networks.build("dm-wrn", hundred, Dtype.FLOAT32, "auto", "x")) {
+    try (StagedNetwork network =
+        Networks.build("dm-wrn", hundred, "x", NetworkOptions.of(Dtype.FLOAT32))) {
       assertThat(network.normalization()).contains(InputNormalizations.CIFAR_100);
       assertThat(network.notes()).hasSize(1);
       assertThat(network.notes().get(0)).contains("holds no input normalisation", "0.5071");
@@ -346,7 +352,12 @@ class ArchitecturesTest {
   }
 
   private static Optional<InputNormalization> normalization(StateDict state, String text) {
-    try (StagedNetwork network = Networks.build("imagenet-rn18", state, Dtype.FLOAT32, text, "x")) {
+    try (StagedNetwork network =
+        Networks.build(
+            "imagenet-rn18",
+            state,
+            "x",
+            NetworkOptions.of(Dtype.FLOAT32).withInputNormalization(text))) {
       return network.normalization();
     }
   }
@@ -355,7 +366,13 @@ class ArchitecturesTest {
   @ValueSource(strings = {"", "cifar", "1", "0.5,0", "0.5,NaN", "0,0,1,1,1", "0,0,1,1", "a,b"})
   void aWrongNormalisationIsRefused(String text) {
     StateDict state = Networks.randomState(Networks.describe("rn18", 3, 2, 5), 0);
-    assertThatThrownBy(() -> Networks.build("rn18", state, Dtype.FLOAT32, text, "x"))
+    assertThatThrownBy(
+            () ->
+                Networks.build(
+                    "rn18",
+                    state,
+                    "x",
+                    NetworkOptions.of(Dtype.FLOAT32).withInputNormalization(text)))
         .isInstanceOf(InputException.class)
         .hasMessageContaining("normalisation");
   }

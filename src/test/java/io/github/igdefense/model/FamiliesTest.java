@@ -3,7 +3,6 @@ package io.github.igdefense.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.ArrayList;
@@ -54,16 +53,7 @@ class FamiliesTest {
 
     StagedNetwork open(StateDict state, Dtype dtype) {
       return NetworkCompiler.compile(
-          net,
-          state,
-          dtype,
-          Device.CPU,
-          net.normalization(),
-          "test",
-          List.of(),
-          List.of(),
-          Engine.AUTO,
-          io.github.igdefense.tensor.Float32Precision.HIGHEST);
+          net, state, net.normalization(), "test", List.of(), List.of(), NetworkOptions.of(dtype));
     }
 
     Tensor images(int count) {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.github.igdefense.data.InputException;
 import io.github.igdefense.data.Npz;
-import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Float32Precision;
 import io.github.igdefense.tensor.Rng;
@@ -38,17 +37,13 @@ class Float32PrecisionTest {
     return Networks.build(
         architecture,
         state,
-        Dtype.FLOAT32,
-        InputNormalizations.AUTO,
         "test",
-        engine,
-        Device.CPU,
-        precision);
+        NetworkOptions.of(Dtype.FLOAT32).withFloat32Precision(precision).withEngine(engine));
   }
 
   private static StagedNetwork exact(String architecture, StateDict state) {
     return Networks.build(
-        architecture, state, Dtype.FLOAT64, InputNormalizations.AUTO, "test", Engine.LIBTORCH);
+        architecture, state, "test", NetworkOptions.of(Dtype.FLOAT64).withEngine(Engine.LIBTORCH));
   }
 
   private static StateDict random(String architecture, int width) {
@@ -145,7 +140,12 @@ class Float32PrecisionTest {
   void normalisedInputsAreNotFreedTwice() {
     try (StagedNetwork highest =
             Networks.build(
-                "rn18", random("rn18", 8), Dtype.FLOAT32, "cifar10", "test", Engine.NATIVE);
+                "rn18",
+                random("rn18", 8),
+                "test",
+                NetworkOptions.of(Dtype.FLOAT32)
+                    .withInputNormalization("cifar10")
+                    .withEngine(Engine.NATIVE));
         PointerScope scope = new PointerScope()) {
       assertThat(highest.normalization()).isPresent();
       Tensor x = images(2);
@@ -183,17 +183,13 @@ class Float32PrecisionTest {
                   Networks.build(
                       "rn18",
                       state,
-                      dtype,
-                      InputNormalizations.AUTO,
                       "test",
-                      Engine.AUTO,
-                      Device.CPU,
-                      Float32Precision.HIGH))
+                      NetworkOptions.of(dtype).withFloat32Precision(Float32Precision.HIGH)))
           .isInstanceOf(InputException.class)
           .hasMessageContaining("float32")
           .hasMessageContaining(dtype.toString());
       try (StagedNetwork network =
-          Networks.build("rn18", state, dtype, InputNormalizations.AUTO, "test")) {
+          Networks.build("rn18", state, "test", NetworkOptions.of(dtype))) {
         assertThat(network.arithmetic()).isEqualTo(dtype.toString());
         assertThatThrownBy(() -> network.withFloat32Precision(Float32Precision.HIGH))
             .isInstanceOf(InputException.class)
