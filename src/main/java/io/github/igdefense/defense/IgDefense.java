@@ -332,18 +332,9 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   }
 
   private LossGradient fusedGradient(Tensor x, LogitLoss loss) {
-    Tensor[] out = new Tensor[3];
-    try (PointerScope scope = new PointerScope();
-        AutoGradMode on = new AutoGradMode(true);
-        MaskedHeadPass pass = fusedPass(x)) {
-      Tensor logits = pass.logits().detach().requires_grad_(true);
-      Tensor losses = loss.of(logits);
-      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
-      out[0] = Tensors.keep(logits.detach());
-      out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(pass.gradient(gradLogits, false));
+    try (MaskedHeadPass pass = fusedPass(x)) {
+      return Gradients.through(pass.logits(), loss, weights -> pass.gradient(weights, false));
     }
-    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   /** One recorded prefix of clean and noisy images, the masked head in the kernel. */
@@ -377,7 +368,7 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
       Tensor first = null;
       if (smoothing.enabled()) {
         smoothed = activation.narrow(0, n, n * smoothing.samples()).detach().requires_grad_(true);
-        first = mean(network.suffix(smoothed, layer), n);
+        first = Smoothing.meanOfDraws(network.suffix(smoothed, layer), smoothing.samples());
       }
       boolean own = first == null;
       FusedOps.MaskedHead head = head(clean, own ? null : first.detach());
@@ -395,17 +386,16 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   /** The same with the noisy images in a pass of their own. */
   private MaskedHeadPass apartPass(Tensor x) {
     Recording recording = network.recordPrefix(x.detach(), layer);
-    ForwardPass noisy = null;
+    SmoothedPass noisy = null;
     boolean done = false;
     try (AutoGradMode off = new AutoGradMode(false)) {
-      noisy = recordNoisy(noisyImages(x));
+      noisy = new SmoothedPass(recordNoisy(noisyImages(x)), smoothing.samples());
       Tensor clean = recording.activation();
-      FusedOps.MaskedHead head = head(clean, mean(noisy.logits(), x.size(0)));
+      FusedOps.MaskedHead head = head(clean, noisy.logits());
       MaskedHeadPass pass =
           new MaskedHeadPass(
               recording,
               noisy,
-              smoothing.samples(),
               clean,
               head,
               Device.of(x),
@@ -481,10 +471,14 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
             : network.prefixWithCoarse(both, layer, first, noisy).orElse(null);
     if (activation == null) {
       Tensor images = Tensors.to(both.narrow(0, n, noisy), pseudoLabelDtype());
-      return new Passes(network.prefix(x, layer), mean(first.forward(images), n));
+      return new Passes(
+          network.prefix(x, layer),
+          Smoothing.meanOfDraws(first.forward(images), smoothing.samples()));
     }
     Tensor smoothed = activation.narrow(0, n, noisy);
-    return new Passes(activation.narrow(0, 0, n), mean(first.suffix(smoothed, layer), n));
+    return new Passes(
+        activation.narrow(0, 0, n),
+        Smoothing.meanOfDraws(first.suffix(smoothed, layer), smoothing.samples()));
   }
 
   /** Noise [N·n_s,C,H,W] for images x, in the caller's scope; null without smoothing. */
@@ -499,13 +493,6 @@ public final class IgDefense implements DifferentiableClassifier, AutoCloseable 
   private Tensor noisy(Tensor x, Tensor draws) {
     Tensor repeated = Smoothing.forEachDraw(x, smoothing.samples());
     return repeated.add(Device.of(repeated).move(draws), new Scalar(smoothing.sigma()));
-  }
-
-  /** z [N,K] of the logits [N·n_s,K] of a draw. */
-  Tensor mean(Tensor logits, long images) {
-    return smoothing.samples() == 1
-        ? logits
-        : logits.view(images, smoothing.samples(), classCount()).mean(1);
   }
 
   /**

@@ -18,8 +18,7 @@ import org.bytedeco.pytorch.global.torch;
  */
 final class MaskedHeadPass implements ForwardPass {
   private final Recording recording;
-  private final ForwardPass noisy;
-  private final int samples;
+  private final SmoothedPass noisy;
   private final Tensor smoothed;
   private final Tensor firstLogits;
   private final Tensor clean;
@@ -47,30 +46,27 @@ final class MaskedHeadPass implements ForwardPass {
       MaskedHead head,
       Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
-    this(recording, null, 1, smoothed, firstLogits, clean, head, origin, backward);
+    this(recording, null, smoothed, firstLogits, clean, head, origin, backward);
   }
 
   /**
    * Keeps what the gradients need where the noisy images went through a pass of their own.
    *
-   * @param noisy the pass of n·{@code samples} noisy images; belongs to this pass now
-   * @param samples noise draws per image
+   * @param noisy the smoothed pass; belongs to this pass now
    */
   MaskedHeadPass(
       Recording recording,
-      ForwardPass noisy,
-      int samples,
+      SmoothedPass noisy,
       Tensor clean,
       MaskedHead head,
       Device origin,
       Function<Tensor, MaskedHeadGradient> backward) {
-    this(recording, noisy, samples, null, null, clean, head, origin, backward);
+    this(recording, noisy, null, null, clean, head, origin, backward);
   }
 
   private MaskedHeadPass(
       Recording recording,
-      ForwardPass noisy,
-      int samples,
+      SmoothedPass noisy,
       Tensor smoothed,
       Tensor firstLogits,
       Tensor clean,
@@ -79,7 +75,6 @@ final class MaskedHeadPass implements ForwardPass {
       Function<Tensor, MaskedHeadGradient> backward) {
     this.recording = recording;
     this.noisy = noisy;
-    this.samples = samples;
     this.origin = origin;
     this.smoothed = smoothed == null ? null : Tensors.keep(smoothed);
     this.firstLogits = firstLogits == null ? null : Tensors.keep(firstLogits);
@@ -111,9 +106,10 @@ final class MaskedHeadPass implements ForwardPass {
         () -> {
           MaskedHeadGradient gradient = backward.apply(weights);
           if (noisy != null) {
+            Tensor throughNoise = noisy.gradient(origin.move(gradient.firstLogits()));
             return recording
                 .inputGradient(gradient.activation(), more)
-                .add(throughNoise(gradient.firstLogits()));
+                .add(throughNoise.to(clean.scalar_type().intern()));
           }
           if (firstLogits == null) {
             return recording.inputGradient(gradient.activation(), more);
@@ -129,23 +125,9 @@ final class MaskedHeadPass implements ForwardPass {
                   torch.cat(Tensors.vector(gradient.activation(), gradSmoothed), 0), more);
           long n = clean.size(0);
           long noisy = both.size(0) - n;
-          long[] shape = Tensors.shape(both);
-          Tensor draws =
-              both.narrow(0, n, noisy)
-                  .reshape(n, noisy / n, shape[1], shape[2], shape[3])
-                  .sum(new long[] {1});
+          Tensor draws = Smoothing.sumOfDraws(both.narrow(0, n, noisy), noisy / n);
           return both.narrow(0, 0, n).add(draws);
         });
-  }
-
-  /** z is the mean of its draws: each gets the gradient over their number, and all reach x. */
-  private Tensor throughNoise(Tensor gradFirstLogits) {
-    long n = gradFirstLogits.size(0);
-    Tensor each = gradFirstLogits.div(Tensors.scalar(samples));
-    Tensor all = Smoothing.forEachDraw(each, samples);
-    Tensor draws = noisy.gradient(origin.move(all)).to(clean.scalar_type().intern());
-    long[] shape = Tensors.shape(draws);
-    return draws.reshape(n, samples, shape[1], shape[2], shape[3]).sum(new long[] {1});
   }
 
   @Override

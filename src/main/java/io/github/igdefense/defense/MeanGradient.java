@@ -10,8 +10,8 @@ import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.FusedOps.MaskedHead;
 import io.github.igdefense.tensor.FusedOps.MaskedHeadGradient;
 import io.github.igdefense.tensor.Tensors;
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
@@ -94,7 +94,7 @@ final class MeanGradient {
         TensorVector gradFirst = new TensorVector();
         for (int s = 0; s < evaluations; s++) {
           Tensor first = pass.logits().narrow(0, s * images * draws, images * draws);
-          gradFirst.push_back(second(defense.mean(first, images)));
+          gradFirst.push_back(second(Smoothing.meanOfDraws(first, draws)));
         }
         Tensor back = pass.gradient(origin.move(torch.cat(gradFirst, 0)));
         long[] shape = Tensors.shape(back);
@@ -113,15 +113,12 @@ final class MeanGradient {
     return Tensors.scoped(
         () -> {
           MaskedHead head = defense.head(clean, firstLogits);
-          Tensor leaf = origin.move(head.logits()).detach().requires_grad_(true);
-          Tensor gradLogits;
-          try (AutoGradMode on = new AutoGradMode(true)) {
-            Tensor now = loss.of(leaf);
-            gradLogits = Gradients.grad(now.sum(), leaf, null);
-            logits.copy_(leaf.detach());
-            losses.copy_(now.detach());
-          }
-          MaskedHeadGradient gradient = defense.headBackward(gradLogits, head, clean, false);
+          LossGradient atLogits =
+              Gradients.of(origin.move(head.logits()), UnaryOperator.identity(), loss);
+          logits.copy_(atLogits.logits());
+          losses.copy_(atLogits.loss());
+          MaskedHeadGradient gradient =
+              defense.headBackward(atLogits.gradient(), head, clean, false);
           gradActivation.add_(gradient.activation());
           return Smoothing.forEachDraw(gradient.firstLogits().div(Tensors.scalar(draws)), draws);
         });

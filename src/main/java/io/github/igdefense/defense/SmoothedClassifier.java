@@ -7,7 +7,7 @@ import io.github.igdefense.model.StagedNetwork;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
-import org.bytedeco.pytorch.AutoGradMode;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 
 /**
@@ -70,29 +70,32 @@ public final class SmoothedClassifier implements DifferentiableClassifier {
 
   @Override
   public Tensor logits(Tensor x) {
-    try (AutoGradMode off = new AutoGradMode(false)) {
-      return forward(x);
-    }
+    return Tensors.scoped(
+        () -> Smoothing.meanOfDraws(network.logits(noisy(x)), smoothing.samples()));
   }
 
   @Override
   public LossGradient lossGradient(Tensor x, LogitLoss loss) {
-    return Gradients.of(x, this::forward, loss);
+    try (ForwardPass pass = record(x)) {
+      return Gradients.through(pass.logits(), loss, pass::gradient);
+    }
   }
 
   @Override
   public ForwardPass record(Tensor x) {
-    return Gradients.record(x, this::forward);
+    try (PointerScope scope = new PointerScope()) {
+      return new SmoothedPass(network.record(noisy(x.detach())), smoothing.samples());
+    }
   }
 
-  private Tensor forward(Tensor x) {
+  /** The next draw's images [N·n_s,C,H,W]. */
+  private Tensor noisy(Tensor x) {
     return Tensors.scoped(
         () -> {
           int samples = smoothing.samples();
-          Tensor repeated = Smoothing.forEachDraw(x, samples);
           Tensor draws = noise.drawFor(x, samples, dtype());
-          Tensor z = network.forward(repeated.add(draws.mul(Tensors.scalar(smoothing.sigma()))));
-          return samples == 1 ? z : z.view(x.size(0), samples, classCount()).mean(1);
+          return Smoothing.forEachDraw(x, samples)
+              .add(draws.mul(Tensors.scalar(smoothing.sigma())));
         });
   }
 }

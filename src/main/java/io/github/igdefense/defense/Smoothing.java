@@ -39,4 +39,18 @@ public record Smoothing(double sigma, int samples) {
         ? rows
         : rows.repeat_interleave(samples, new LongOptional(0), new LongOptional());
   }
+
+  /** The mean over the draws of each image: [N,…] of [N·samples,…]. As {@link #forEachDraw}. */
+  static Tensor meanOfDraws(Tensor rows, long samples) {
+    return samples == 1 ? rows : byImage(rows, samples).mean(1);
+  }
+
+  /** The sum over the draws of each image: [N,…] of [N·samples,…]. As {@link #forEachDraw}. */
+  static Tensor sumOfDraws(Tensor rows, long samples) {
+    return samples == 1 ? rows : byImage(rows, samples).sum(new long[] {1});
+  }
+
+  private static Tensor byImage(Tensor rows, long samples) {
+    return rows.unflatten(0, new long[] {rows.size(0) / samples, samples});
+  }
 }

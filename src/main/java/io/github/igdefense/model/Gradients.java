@@ -37,6 +37,25 @@ public final class Gradients {
   }
 
   /**
+   * The same from the logits of a pass that was recorded: the loss's gradient there, handed to that
+   * pass.
+   *
+   * @param backward from the gradient at the logits to that at the images
+   */
+  public static LossGradient through(
+      Tensor logits, LogitLoss loss, UnaryOperator<Tensor> backward) {
+    Tensor[] results = new Tensor[3];
+    try (PointerScope scope = new PointerScope()) {
+      LossGradient atLogits = of(logits, UnaryOperator.identity(), loss);
+      results[0] = Tensors.keep(atLogits.logits());
+      results[1] = Tensors.keep(atLogits.loss());
+      results[2] = Tensors.keep(backward.apply(atLogits.gradient()));
+    }
+    return new LossGradient(
+        Tensors.adopt(results[0]), Tensors.adopt(results[1]), Tensors.adopt(results[2]));
+  }
+
+  /**
    * A forward pass whose graph is kept for several backward passes.
    *
    * @param forward from images to logits, built of differentiable operations

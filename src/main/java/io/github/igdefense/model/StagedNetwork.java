@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import org.bytedeco.javacpp.Pointer;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.AutoGradMode;
 import org.bytedeco.pytorch.GradMode;
 import org.bytedeco.pytorch.Tensor;
@@ -486,18 +485,9 @@ public final class StagedNetwork implements DifferentiableClassifier, AutoClosea
     if (engine == null) {
       return Gradients.of(x, this::forward, loss);
     }
-    Tensor[] out = new Tensor[3];
-    try (PointerScope scope = new PointerScope();
-        NetworkPass pass = pass(x);
-        AutoGradMode on = new AutoGradMode(true)) {
-      Tensor logits = pass.logits().detach().requires_grad_(true);
-      Tensor losses = loss.of(logits);
-      Tensor gradLogits = Gradients.grad(losses.sum(), logits, null);
-      out[0] = Tensors.keep(logits.detach());
-      out[1] = Tensors.keep(losses.detach());
-      out[2] = Tensors.keep(pass.gradient(gradLogits, false));
+    try (NetworkPass pass = pass(x)) {
+      return Gradients.through(pass.logits(), loss, weights -> pass.gradient(weights, false));
     }
-    return new LossGradient(Tensors.adopt(out[0]), Tensors.adopt(out[1]), Tensors.adopt(out[2]));
   }
 
   @Override
