@@ -42,10 +42,9 @@ final class SquarePattern {
   }
 
   /**
-   * One half of a window: concentric rectangles that fall off as a power of their size, of norm
-   * one.
+   * One half of a window: concentric rectangles that fall off as a power of their size (2 in L2, 4
+   * in L1), of norm one.
    *
-   * @param power 2 in L2, 4 in L1
    * @return row-major [rows·columns]
    */
   static double[] rectangles(Norm norm, int rows, int columns) {

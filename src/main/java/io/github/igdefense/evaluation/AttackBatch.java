@@ -115,7 +115,7 @@ record AttackBatch(
     return images;
   }
 
-  /** As named arrays of a fixed order; {@link #of(Map)} takes them back. */
+  /** As named arrays of a fixed order; {@link #of(Map, int[])} takes them back. */
   Map<String, NpyArray> arrays() {
     int n = indices.length;
     Map<String, NpyArray> arrays = new LinkedHashMap<>();
