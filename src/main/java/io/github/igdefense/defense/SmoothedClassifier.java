@@ -4,6 +4,7 @@ import io.github.igdefense.model.DifferentiableClassifier;
 import io.github.igdefense.model.Gradients;
 import io.github.igdefense.model.LogitLoss;
 import io.github.igdefense.model.StagedNetwork;
+import io.github.igdefense.tensor.Device;
 import io.github.igdefense.tensor.Dtype;
 import io.github.igdefense.tensor.Tensors;
 import java.util.Locale;
@@ -93,7 +94,7 @@ public final class SmoothedClassifier implements DifferentiableClassifier {
     return Tensors.scoped(
         () -> {
           int samples = smoothing.samples();
-          Tensor draws = noise.drawFor(x, samples, dtype());
+          Tensor draws = Device.of(x).move(noise.drawFor(x, samples, dtype()));
           return Smoothing.forEachDraw(x, samples)
               .add(draws.mul(Tensors.scalar(smoothing.sigma())));
         });

@@ -44,13 +44,25 @@ final class SharedFolder {
    * warns: what is written there is equal whoever writes it, and moved into place whole.
    */
   <T> T alone(Supplier<T> work) {
-    ReentrantLock threads = THREADS.computeIfAbsent(folder, at -> new ReentrantLock());
+    ReentrantLock threads = THREADS.computeIfAbsent(real(), at -> new ReentrantLock());
     threads.lock();
     try {
       // The system refuses a second lock of the same process.
       return threads.getHoldCount() > 1 ? work.get() : locked(work);
     } finally {
       threads.unlock();
+    }
+  }
+
+  /** One name for the folder, whatever links lead there. */
+  private Path real() {
+    try {
+      if (!Files.isDirectory(folder)) {
+        Files.createDirectories(folder);
+      }
+      return folder.toRealPath();
+    } catch (IOException e) {
+      return folder; // locking says what is wrong
     }
   }
 
@@ -67,7 +79,6 @@ final class SharedFolder {
   private FileChannel lock() {
     FileChannel channel = null;
     try {
-      Files.createDirectories(folder);
       channel =
           FileChannel.open(
               folder.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);

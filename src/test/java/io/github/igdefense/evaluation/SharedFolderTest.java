@@ -151,6 +151,8 @@ class SharedFolderTest {
   void itWorksWithinItselfAndWhereNothingCanBeLocked() throws IOException {
     SharedFolder folder = new SharedFolder(root);
     assertThat((int) folder.alone(() -> folder.alone(() -> 3))).isEqualTo(3);
+    SharedFolder linked = new SharedFolder(Files.createSymbolicLink(root.resolve("link"), root));
+    assertThat((int) folder.alone(() -> linked.alone(() -> 5))).as("by another name").isEqualTo(5);
     Path other = Files.createDirectories(root.resolve("other/.lock")).getParent();
     assertThat((int) new SharedFolder(other).alone(() -> 4)).isEqualTo(4);
   }
