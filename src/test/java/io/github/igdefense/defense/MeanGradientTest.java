@@ -61,7 +61,8 @@ class MeanGradientTest {
     return sum.div_(Tensors.scalar(samples));
   }
 
-  private static double distance(Tensor expected, Tensor found) {
+  /** Norm of the difference over that of the expected. */
+  static double distance(Tensor expected, Tensor found) {
     Tensor a = Tensors.to(expected, Dtype.FLOAT64);
     Tensor b = Tensors.to(found, Dtype.FLOAT64);
     return Math.sqrt(Tensors.sum(a.sub(b).square()) / Tensors.sum(a.square()));

@@ -1,5 +1,6 @@
 package io.github.igdefense.defense;
 
+import static io.github.igdefense.defense.MeanGradientTest.distance;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -48,12 +49,6 @@ class SmoothedClassifierTest {
       sum = sum == null ? logits : sum.add(logits);
     }
     return sum.div(Tensors.scalar(samples));
-  }
-
-  private static double distance(Tensor expected, Tensor found) {
-    Tensor a = Tensors.to(expected, Dtype.FLOAT64);
-    Tensor b = Tensors.to(found, Dtype.FLOAT64);
-    return Math.sqrt(Tensors.sum(a.sub(b).square()) / Tensors.sum(a.square()));
   }
 
   @ParameterizedTest
